@@ -1,0 +1,126 @@
+"""Every number that bounds something, and what raising or lowering it does.
+
+Sizes are bytes, times are seconds. docs/limits.md prints this file.
+"""
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# --- What a client may send -------------------------------------------------------------------
+
+# A device's ciphertext in one Send. Raise: longer texts inline, fuller inboxes. Lower: more media.
+MAX_CONTENT = 32 * KIB
+# A frame. Raise: more memory a stream while one is read. Lower: fewer devices in one Send.
+MAX_FRAME = 512 * KIB
+# The Hello frame alone, before anybody is known. Raise: strangers may cost more.
+MAX_HELLO = 8 * KIB
+# Sends of one conversation that may wait for their answer. Raise: more to send again after a cut.
+MAX_UNANSWERED = 64
+# People whose presence one stream watches.
+MAX_WATCHED = 500
+MAX_AGENT = 64
+
+# Token bucket of sends, a device: burst and refill a second. Lower: chattier people are refused.
+SEND_BURST = 60
+SEND_RATE = 1.0
+# Frames of any other kind, a stream.
+FRAME_BURST = 200
+FRAME_RATE = 20.0
+
+# --- Delivery ---------------------------------------------------------------------------------
+
+# Items and bytes in flight to a device. Raise: fewer stalls on long links, more memory a reader.
+WINDOW_ITEMS = 256
+WINDOW_BYTES = 512 * KIB
+# An inbox. Raise: longer absences without a refusal. Lower: less disk an absent device.
+INBOX_ITEMS = 10_000
+INBOX_BYTES = 64 * MIB
+# Sends that a stranger gets accepted before the recipient has ever written to them.
+STRANGER_UNANSWERED = 10
+# Items that nobody fetched are dropped after this.
+ITEM_TTL = 30 * 24 * 3600
+# An SDK reports FAILED after this; it is added to ITEM_TTL for how long ids are kept (O2).
+RETRY_LIMIT = 7 * 24 * 3600
+# Answers that an owner remembers beyond a conversation's base, and conversations it remembers.
+REMEMBERED_CONVERSATIONS = 100_000
+# Acknowledged messages gathered into one Delivered item, and how long the gathering may take.
+RECEIPT_BATCH = 100
+RECEIPT_DELAY = 0.05
+# Items and bytes that one append to the store gathers. Raise: fewer fsyncs, longer ones.
+APPEND_ITEMS = 2_000
+APPEND_BYTES = 4 * MIB
+# Items and bytes of one read of the store.
+READ_ITEMS = 256
+READ_BYTES = 1 * MIB
+
+# --- Streams ----------------------------------------------------------------------------------
+
+HELLO_TIMEOUT = 10.0
+# Data is pending and the reader takes none of it: closed as SLOW_READER.
+PROGRESS_TIMEOUT = 30.0
+# Pending bytes to one reader above which it is closed at once, whatever its progress.
+MAX_PENDING = 2 * MIB
+HEARTBEAT = 30
+HEARTBEAT_MIN = 15
+HEARTBEAT_MAX = 540
+# Heartbeats that may be missed before a stream is closed and its user is offline (P8).
+HEARTBEATS_MISSED = 2
+RESUME_TTL = 24 * 3600
+# Streams in one gateway process, and how many may be in their handshake at once.
+MAX_STREAMS = 50_000
+MAX_HANDSHAKES = 2_000
+# New streams a second that a gateway admits, and the burst. Raise: storms hit the owners harder.
+ADMIT_RATE = 2_000.0
+ADMIT_BURST = 4_000
+# Redirects that a client follows in MOVE_PERIOD before it stays at the entry address.
+MAX_MOVES = 3
+MOVE_PERIOD = 300.0
+
+# Back-off of clients, full jitter: min(cap, base * 2^n) * random. Reset after this much calm.
+BACKOFF_BASE = 0.5
+BACKOFF_CAP = 60.0
+BACKOFF_CALM = 60.0
+
+# --- Holding (P7, H1) -------------------------------------------------------------------------
+
+# Longer than a take-over needs (lease 4 s + drift + recovery). Raise: slower refusals.
+HOLD_TIME = 10.0
+# A gateway. Each shard has its share: HOLD_BYTES / HOLD_SHARE at most, so one cannot starve all.
+HOLD_BYTES = 8 * MIB
+HOLD_SHARE = 8
+# What clients are told when the store does not answer.
+STORE_RETRY_AFTER = 5.0
+
+# --- Shards and leases (durability.md L1, L2) --------------------------------------------------
+
+SHARDS = 1024
+VIRTUAL_NODES = 160
+BOUNDED_LOAD = 0.25  # epsilon: no router holds more than (1 + epsilon) of the average
+LEASE = 4.0
+LEASE_RENEW = 1.0
+LEASE_MARGIN = 0.5
+LEASE_DRIFT = 0.5
+
+# --- Keys -------------------------------------------------------------------------------------
+
+MAX_DEVICE_ID = 127
+MAX_REGISTRATION_ID = 0x3FFF
+MAX_DEVICES = 6
+MAX_PRE_KEYS = 100  # an upload, each kind
+LOW_PRE_KEYS = 10
+# Fetches of full bundles an hour for a caller and target; then only signed and last-resort keys.
+FULL_BUNDLES_AN_HOUR = 5
+NONCE_TTL = 60.0
+TOKEN_TTL = 3600
+TOKEN_LEEWAY = 60
+# A signing key of tokens signs for so long, and is published for a token's life longer.
+SIGNING_KEY_TTL = 7 * 24 * 3600
+REGISTRATIONS_AN_HOUR = 60  # an address
+LOGINS_A_MINUTE = 30  # an address
+LOOKUPS_AN_HOUR = 60  # a caller
+MAX_BODY = 512 * KIB  # of a REST request
+MAX_USER_NAME = 32
+MIN_USER_NAME = 3
+MAX_BLOCKED = 1_000
+# How long an owner trusts its copy of a user's devices without asking the directory again.
+USER_TTL = 60.0

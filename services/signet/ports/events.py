@@ -1,0 +1,43 @@
+"""Events for others: hints to push, and an audit trail. Never in the way of delivery."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from signet.core.ids import UserId
+
+
+class Topic(StrEnum):
+    """Push hints may be dropped (and are counted); audit events may be late, not lost."""
+
+    PUSH = "push"
+    AUDIT = "audit"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Holds no content. `type` is NEW_MESSAGE for a hint, or the audit event's name."""
+
+    topic: Topic
+    user: UserId
+    type: str
+    at_ms: int
+    device: int = 0
+    urgent: bool = False
+
+
+class Events(Protocol):
+    """Keyed by user: one user's events stay in order."""
+
+    def publish(self, event: Event) -> None:
+        """Never waits and never raises; a bounded buffer drops push hints, counted."""
+        ...
+
+    def subscribe(self, topic: Topic, group: str) -> AsyncIterator[Event]:
+        """Events of a topic, at least once to each group, from when it subscribed."""
+        ...
+
+    async def close(self) -> None:
+        """Flush for a bounded time, then give back what is held."""
+        ...

@@ -1,0 +1,63 @@
+"""Who is there: every pod keeps its own record alive, and sees the others'.
+
+The list is a hint for rings; ownership is in the inbox store (L6). While the store is away, the
+last list stands and nothing raises but `put`.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Kind(StrEnum):
+    """What a member is."""
+
+    GATEWAY = "gateway"
+    ROUTER = "router"
+    KEYS = "keys"
+
+
+class State(StrEnum):
+    """A member's own word on itself."""
+
+    JOINING = "joining"
+    ACTIVE = "active"
+    DRAINING = "draining"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One pod. `address` is where links go, `public` where clients may be sent ('' for none)."""
+
+    kind: Kind
+    name: str
+    address: str
+    state: State
+    started_ms: int
+    incarnation: bytes
+    public: str = ""
+
+
+class Members(Protocol):
+    """Records live a few seconds unless they are put again."""
+
+    async def put(self, member: Member) -> None:
+        """Write one's own record, and keep it alive until `remove` or the process's end."""
+        ...
+
+    async def remove(self, member: Member) -> None:
+        """Take one's own record away at once."""
+        ...
+
+    async def list(self) -> Sequence[Member]:
+        """Who is there now, in the order of kind and name."""
+        ...
+
+    def watch(self) -> AsyncIterator[Sequence[Member]]:
+        """The list now, then each time it has changed."""
+        ...
+
+    async def close(self) -> None:
+        """End watches and give back what is held."""
+        ...

@@ -1,0 +1,1 @@
+"""Metrics, logs, and the pages that say whether a process is well."""
