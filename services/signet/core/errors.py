@@ -70,8 +70,8 @@ class Retry(Enum):
 class Rule:
     """What one code means on each transport.
 
-    `closes` says whether a stream ends with it; then `websocket` is the close code. `http` is
-    the REST status, `grpc` the status name.
+    `websocket` is the close code, 4000 for a code that answers a request and ends no stream;
+    `grpc` is the status name, `http` the status of REST.
     """
 
     retry: Retry
@@ -86,7 +86,7 @@ RULES: dict[Code, Rule] = {
         Retry.NEVER, 4400, "INVALID_ARGUMENT", 400, "not a frame of this protocol"
     ),
     Code.UNSUPPORTED_FRAME: Rule(
-        Retry.NEVER, 4400, "UNIMPLEMENTED", 501, "the server does not know this request"
+        Retry.NEVER, 4000, "UNIMPLEMENTED", 501, "the server does not know this request"
     ),
     Code.UNSUPPORTED_VERSION: Rule(
         Retry.CHANGED, 4426, "FAILED_PRECONDITION", 426, "the client must be updated"

@@ -18,68 +18,73 @@ MAX_HELLO = 8 * KIB
 MAX_UNANSWERED = 64
 # People whose presence one stream watches.
 MAX_WATCHED = 500
+# Characters of a client's name and version in Hello.
 MAX_AGENT = 64
 
 # Token bucket of sends, a device: burst and refill a second. Lower: chattier people are refused.
 SEND_BURST = 60
-SEND_RATE = 1.0
+SEND_RATE = 1.0  # refill of SEND_BURST
 # Frames of any other kind, a stream.
 FRAME_BURST = 200
-FRAME_RATE = 20.0
+FRAME_RATE = 20.0  # refill of FRAME_BURST
 
 # --- Delivery ---------------------------------------------------------------------------------
 
 # Items and bytes in flight to a device. Raise: fewer stalls on long links, more memory a reader.
 WINDOW_ITEMS = 256
-WINDOW_BYTES = 512 * KIB
+WINDOW_BYTES = 512 * KIB  # with WINDOW_ITEMS, whichever is reached first
 # An inbox. Raise: longer absences without a refusal. Lower: less disk an absent device.
 INBOX_ITEMS = 10_000
-INBOX_BYTES = 64 * MIB
+INBOX_BYTES = 64 * MIB  # with INBOX_ITEMS, whichever is reached first
 # Sends that a stranger gets accepted before the recipient has ever written to them.
 STRANGER_UNANSWERED = 10
-# Items that nobody fetched are dropped after this.
+# Items that nobody fetched are dropped after this. Raise: more disk for those who left.
 ITEM_TTL = 30 * 24 * 3600
 # An SDK reports FAILED after this; it is added to ITEM_TTL for how long ids are kept (O2).
 RETRY_LIMIT = 7 * 24 * 3600
-# Answers that an owner remembers beyond a conversation's base, and conversations it remembers.
+# Conversations whose next ordinal an owner remembers. Lower: more OUT_OF_ORDER after a pause.
 REMEMBERED_CONVERSATIONS = 100_000
-# Acknowledged messages gathered into one Delivered item, and how long the gathering may take.
+# Acknowledged messages gathered into one Delivered item. Raise: fewer items, larger ones.
 RECEIPT_BATCH = 100
+# How long the gathering may take. Raise: fewer items; the second tick comes later.
 RECEIPT_DELAY = 0.05
 # Items and bytes that one append to the store gathers. Raise: fewer fsyncs, longer ones.
 APPEND_ITEMS = 2_000
-APPEND_BYTES = 4 * MIB
-# Items and bytes of one read of the store.
+APPEND_BYTES = 4 * MIB  # with APPEND_ITEMS
+# Items and bytes of one read of the store. Raise: fewer reads, more memory a reader.
 READ_ITEMS = 256
-READ_BYTES = 1 * MIB
+READ_BYTES = 1 * MIB  # with READ_ITEMS
 
 # --- Streams ----------------------------------------------------------------------------------
 
+# A stream that says nothing. Lower: slow networks cannot log in. Raise: strangers hold sockets.
 HELLO_TIMEOUT = 10.0
 # Data is pending and the reader takes none of it: closed as SLOW_READER.
 PROGRESS_TIMEOUT = 30.0
 # Pending bytes to one reader above which it is closed at once, whatever its progress.
 MAX_PENDING = 2 * MIB
+# Granted where nothing is asked for. Raise: fewer wake-ups of phones; presence is later.
 HEARTBEAT = 30
-HEARTBEAT_MIN = 15
-HEARTBEAT_MAX = 540
+HEARTBEAT_MIN = 15  # what a client may get at the least
+HEARTBEAT_MAX = 540  # and at the most: below the ten minutes after which networks forget
 # Heartbeats that may be missed before a stream is closed and its user is offline (P8).
 HEARTBEATS_MISSED = 2
+# How long a resume token spares a login.
 RESUME_TTL = 24 * 3600
 # Streams in one gateway process, and how many may be in their handshake at once.
 MAX_STREAMS = 50_000
-MAX_HANDSHAKES = 2_000
+MAX_HANDSHAKES = 2_000  # beyond it: OVERLOADED
 # New streams a second that a gateway admits, and the burst. Raise: storms hit the owners harder.
 ADMIT_RATE = 2_000.0
-ADMIT_BURST = 4_000
+ADMIT_BURST = 4_000  # with ADMIT_RATE
 # Redirects that a client follows in MOVE_PERIOD before it stays at the entry address.
 MAX_MOVES = 3
-MOVE_PERIOD = 300.0
+MOVE_PERIOD = 300.0  # of MAX_MOVES
 
 # Back-off of clients, full jitter: min(cap, base * 2^n) * random. Reset after this much calm.
 BACKOFF_BASE = 0.5
-BACKOFF_CAP = 60.0
-BACKOFF_CALM = 60.0
+BACKOFF_CAP = 60.0  # the longest wait
+BACKOFF_CALM = 60.0  # an open stream for so long starts n again
 
 # --- Holding (P7, H1) -------------------------------------------------------------------------
 
@@ -87,40 +92,44 @@ BACKOFF_CALM = 60.0
 HOLD_TIME = 10.0
 # A gateway. Each shard has its share: HOLD_BYTES / HOLD_SHARE at most, so one cannot starve all.
 HOLD_BYTES = 8 * MIB
-HOLD_SHARE = 8
+HOLD_SHARE = 8  # see HOLD_BYTES
 # What clients are told when the store does not answer.
 STORE_RETRY_AFTER = 5.0
 
 # --- Shards and leases (durability.md L1, L2) --------------------------------------------------
 
+# Fixed for the life of a cluster. More: finer balance, more lease rows.
 SHARDS = 1024
+# Points of a gateway on the ring. More: evener, slower to build.
 VIRTUAL_NODES = 160
 BOUNDED_LOAD = 0.25  # epsilon: no router holds more than (1 + epsilon) of the average
+# How long a dead router's shards wait (L1, L2). Lower: pauses of a process cost its life.
 LEASE = 4.0
-LEASE_RENEW = 1.0
-LEASE_MARGIN = 0.5
-LEASE_DRIFT = 0.5
+LEASE_RENEW = 1.0  # how often it is renewed
+LEASE_MARGIN = 0.5  # an owner stops so long before its lease ends
+LEASE_DRIFT = 0.5  # a taker waits so much longer than the lease
 
 # --- Keys -------------------------------------------------------------------------------------
 
+# As libsignal's clients have them.
 MAX_DEVICE_ID = 127
-MAX_REGISTRATION_ID = 0x3FFF
-MAX_DEVICES = 6
+MAX_REGISTRATION_ID = 0x3FFF  # 14 bits
+MAX_DEVICES = 6  # a person: what a sender encrypts for
 MAX_PRE_KEYS = 100  # an upload, each kind
-LOW_PRE_KEYS = 10
+LOW_PRE_KEYS = 10  # below it the device is told to refill
 # Fetches of full bundles an hour for a caller and target; then only signed and last-resort keys.
 FULL_BUNDLES_AN_HOUR = 5
-NONCE_TTL = 60.0
-TOKEN_TTL = 3600
-TOKEN_LEEWAY = 60
+NONCE_TTL = 60.0  # of a login
+TOKEN_TTL = 3600  # Raise: a stolen token is good for longer. Lower: more logins.
+TOKEN_LEEWAY = 60  # between clocks, for tokens of an identity provider
 # A signing key of tokens signs for so long, and is published for a token's life longer.
 SIGNING_KEY_TTL = 7 * 24 * 3600
 REGISTRATIONS_AN_HOUR = 60  # an address
 LOGINS_A_MINUTE = 30  # an address
 LOOKUPS_AN_HOUR = 60  # a caller
 MAX_BODY = 512 * KIB  # of a REST request
-MAX_USER_NAME = 32
-MIN_USER_NAME = 3
-MAX_BLOCKED = 1_000
+MAX_USER_NAME = 32  # characters
+MIN_USER_NAME = 3  # characters
+MAX_BLOCKED = 1_000  # people whom one user blocks
 # How long an owner trusts its copy of a user's devices without asking the directory again.
 USER_TTL = 60.0

@@ -1,0 +1,74 @@
+# Every task of the project. `make help` lists them; CI calls the same ones (.ci/run).
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+SOURCE := services tests tools
+LANES  ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test check format lint types layers protos protos-check breaking docs docs-check lock bench clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}'
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Signet needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "installing into $(VENV) (once; about a minute) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: $(READY) ## the local environment in .venv, from requirements.lock
+
+run: $(READY) ## start everything in one process, and say how to chat
+	@$(BIN)/signet run
+
+demo: $(READY) ## two people talk, the server is killed, nothing is lost
+	@$(BIN)/signet demo
+
+test: $(READY) ## every suite and every lane that this machine can run (LANES=name,name for some alone)
+	@$(BIN)/python -m pytest $(if $(LANES),--lanes $(LANES)) $(ARGS)
+
+check: $(READY) lint types layers protos-check docs-check ## everything that is checked without running it
+
+lint: $(READY) ## ruff: lint and format
+	@$(BIN)/ruff check $(SOURCE)
+	@$(BIN)/ruff format --check $(SOURCE)
+
+types: $(READY) ## mypy, strict, tests too
+	@$(BIN)/mypy $(SOURCE)
+
+layers: $(READY) ## import-linter: the layers, and that servers cannot read messages
+	@$(BIN)/lint-imports --no-logo
+
+protos-check: $(READY) ## buf lint, and that the generated code is what protos/ says
+	@cd protos && ../$(BIN)/buf lint
+	@$(BIN)/python tools/generate_protos.py --check
+
+breaking: $(READY) ## does protos/ break clients of BASE (a git revision)?
+	@cd protos && ../$(BIN)/buf breaking --against '../.git#ref=$(BASE),subdir=protos'
+
+format: $(READY) ## ruff: put the format right
+	@$(BIN)/ruff check --fix $(SOURCE)
+	@$(BIN)/ruff format $(SOURCE)
+
+protos: $(READY) ## generate the Python code of protos/
+	@$(BIN)/python tools/generate_protos.py
+
+docs: $(READY) ## write the tables in docs/ that come from the code
+	@$(BIN)/python tools/generate_docs.py
+
+docs-check: $(READY) ## that those tables are what the code says
+	@$(BIN)/python tools/generate_docs.py --check
+
+lock: ## resolve pyproject.toml into requirements.lock (needs uv)
+	@uv pip compile -q pyproject.toml --group dev --universal --no-emit-index-url --generate-hashes --upgrade -o requirements.lock
+
+bench: $(READY) ## CPU a message, latencies, KiB a connection
+	@$(BIN)/signet bench
+
+clean: ## remove what was built here (not the cache of lanes)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

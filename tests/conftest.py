@@ -1,0 +1,59 @@
+"""Lanes: what a test needs besides Python, and what is said when it cannot be had.
+
+A test marked `lane("node")` runs where the lane can be started. When it cannot, the test skips
+and the lane is named at the end with its reason. `--lanes a,b` runs only those lanes;
+SIGNET_REQUIRE_LANES=all (CI) turns such a skip into a failure.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+REQUIRE = os.environ.get("SIGNET_REQUIRE_LANES", "") == "all"
+RAN: Counter[str] = Counter()
+MISSING: dict[str, str] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--lanes", default="", help="run only the tests of these lanes (a,b)")
+
+
+def lane_of(item: pytest.Item) -> str | None:
+    marker = item.get_closest_marker("lane")
+    return str(marker.args[0]) if marker else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = {name for name in config.getoption("--lanes").split(",") if name}
+    if wanted:
+        kept = [item for item in items if lane_of(item) in wanted]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[pytest.TestReport]:
+    report: pytest.TestReport = yield  # type: ignore[misc, assignment]
+    lane = lane_of(item)
+    if lane is None:
+        return report  # type: ignore[return-value]
+    if report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        MISSING[lane] = reason.removeprefix("Skipped: ")
+        if REQUIRE:
+            report.outcome = "failed"
+            report.longrepr = f"lane {lane} is required and did not run: {reason}"
+    elif report.when == "call":
+        RAN[lane] += 1
+    return report  # type: ignore[return-value]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for lane, count in sorted(RAN.items()):
+        terminalreporter.write_line(f"lane {lane}: {count} tests ran")
+    for lane, reason in sorted(MISSING.items()):
+        terminalreporter.write_line(f"lane {lane} did not run: {reason}", yellow=True)
