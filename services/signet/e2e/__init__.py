@@ -1,0 +1,87 @@
+"""End-to-end encryption of clients: PQXDH and the Double Ratchet, in libsignal's wire formats.
+
+Pure: no input or output, and no clock; `now` is in seconds, `randomness` a function of a length.
+Only clients import this package; a server that could is a broken promise (P5), and import-linter
+refuses it. Typed refusals are in `errors`, every number in `limits`.
+"""
+
+from signet.e2e.address import Address, LocalDevice
+from signet.e2e.bundle import PreKeyBundle, PublicPreKey, SignedPublicPreKey
+from signet.e2e.errors import (
+    BadSignature,
+    Downgrade,
+    DuplicateMessage,
+    E2eError,
+    InvalidKey,
+    InvalidMessage,
+    InvalidRecord,
+    NoSession,
+    StaleSession,
+    UnknownPreKey,
+)
+from signet.e2e.fingerprint import safety_number
+from signet.e2e.keys import EcKeyPair, IdentityKeyPair, KemKeyPair, Randomness, verify
+from signet.e2e.padding import pad, unpad
+from signet.e2e.prekeys import (
+    Due,
+    KemPreKey,
+    OneTimePreKey,
+    SignedPreKey,
+    Stock,
+    check_digest,
+    due,
+    ids_from,
+    may_delete,
+)
+from signet.e2e.receive import Decrypted, PreKeyLookup, ReplayMark, decrypt
+from signet.e2e.record import SessionRecord
+from signet.e2e.session import archive, encrypt, initiate
+from signet.e2e.wire import PRE_KEY, WHISPER, Ciphertext, Version, message_ratchet_key
+
+__all__ = [
+    "PRE_KEY",
+    "WHISPER",
+    "Address",
+    "BadSignature",
+    "Ciphertext",
+    "Decrypted",
+    "Downgrade",
+    "Due",
+    "DuplicateMessage",
+    "E2eError",
+    "EcKeyPair",
+    "IdentityKeyPair",
+    "InvalidKey",
+    "InvalidMessage",
+    "InvalidRecord",
+    "KemKeyPair",
+    "KemPreKey",
+    "LocalDevice",
+    "NoSession",
+    "OneTimePreKey",
+    "PreKeyBundle",
+    "PreKeyLookup",
+    "PublicPreKey",
+    "Randomness",
+    "ReplayMark",
+    "SessionRecord",
+    "SignedPreKey",
+    "SignedPublicPreKey",
+    "StaleSession",
+    "Stock",
+    "UnknownPreKey",
+    "Version",
+    "archive",
+    "check_digest",
+    "decrypt",
+    "due",
+    "encrypt",
+    "ids_from",
+    "initiate",
+    "may_delete",
+    "message_ratchet_key",
+    "pad",
+    "safety_number",
+    "unpad",
+    "verify",
+]
