@@ -184,7 +184,8 @@ def _in_archive(
     """The first archived session that opens the message becomes current."""
     refused: InvalidMessage | DuplicateMessage | None = None
     for at, old in states:
-        if old.version < record.shown:  # would fall below what the account showed
+        if old.version < record.shown:
+            refused = refused or InvalidMessage("of no session that may become current again")
             continue
         try:
             state, plaintext = open_in(old, jumps)
