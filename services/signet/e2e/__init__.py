@@ -33,8 +33,9 @@ from signet.e2e.prekeys import (
     ids_from,
     may_delete,
 )
-from signet.e2e.receive import Decrypted, PreKeyLookup, ReplayMark, decrypt
+from signet.e2e.receive import Decrypted, decrypt
 from signet.e2e.record import SessionRecord
+from signet.e2e.respond import PreKeyLookup, ReplayMark
 from signet.e2e.session import archive, encrypt, initiate
 from signet.e2e.wire import PRE_KEY, WHISPER, Ciphertext, Version, message_ratchet_key
 

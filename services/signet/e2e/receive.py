@@ -4,30 +4,21 @@ A pure function from a record to a new record: whoever keeps the new one only wh
 changes state only after the tag verified. The new record must be durable before a plaintext is
 shown.
 
-First messages: https://signal.org/docs/specifications/pqxdh/ section 3.4, and /x3dh/ 3.4.
 Which session of several is current: https://signal.org/docs/specifications/sesame/ section 3.3,
 the one in which a message was last decrypted. So two devices that initiate at once converge.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
 
-from signet.e2e import pqxdh, x3dh
 from signet.e2e.address import Address, LocalDevice
-from signet.e2e.errors import (
-    DuplicateMessage,
-    InvalidKey,
-    InvalidMessage,
-    NoSession,
-    UnknownPreKey,
-)
+from signet.e2e.errors import DuplicateMessage, InvalidKey, InvalidMessage, NoSession
 from signet.e2e.keys import Randomness
 from signet.e2e.limits import MAX_ARCHIVED_JUMPS, MAX_FORWARD_JUMPS
 from signet.e2e.message_keys import MessageKeys
-from signet.e2e.prekeys import KemPreKey, OneTimePreKey, SignedPreKey
-from signet.e2e.ratchet import as_responder, knows, next_to_receive
+from signet.e2e.ratchet import knows, next_to_receive
 from signet.e2e.record import SessionRecord, SessionState
+from signet.e2e.respond import PreKeyLookup, ReplayMark, UsedKeys, respond
 from signet.e2e.session import refuse_downgrade
 from signet.e2e.wire import (
     PRE_KEY,
@@ -39,32 +30,6 @@ from signet.e2e.wire import (
     parse_pre_key,
     parse_whisper,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayMark:
-    """Names a first message that used up no one-time key, and so could be played again.
-
-    Store it with the session, and keep it for as long as the keys that it names.
-    """
-
-    signed_pre_key_id: int
-    kyber_pre_key_id: int | None
-    base_key: bytes
-
-
-class PreKeyLookup(Protocol):
-    """Our own private pre-keys, and which first messages were seen. Look-ups without effect."""
-
-    def signed(self, key_id: int) -> SignedPreKey | None: ...
-
-    def one_time(self, key_id: int) -> OneTimePreKey | None: ...
-
-    def kyber(self, key_id: int) -> KemPreKey | None: ...
-
-    def seen(self, mark: ReplayMark) -> bool:
-        """Whether that mark was stored before."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +51,6 @@ class Decrypted:
     replay: ReplayMark | None = None
 
 
-K = TypeVar("K")
 Opened = tuple[SessionState, bytes]
 Open = Callable[[SessionState, int], Opened]
 """Try a session on the message, allowing so many jumps forward."""
@@ -212,8 +176,8 @@ def _in_named_session(
     if named:
         return _in_archive(record, named, open_in, MAX_FORWARD_JUMPS)
     refuse_downgrade(first.version, record.shown, allow_x3dh)
-    keys = _Keys.find(first, pre_keys)
-    state, plaintext = open_in(_responded(first, keys, local), MAX_FORWARD_JUMPS)
+    keys = UsedKeys.find(first, pre_keys)
+    state, plaintext = open_in(respond(first, keys, local), MAX_FORWARD_JUMPS)
     return replace(
         _decrypted(record.with_new(state), state, plaintext),
         used_pre_key_id=first.pre_key_id,
@@ -228,60 +192,6 @@ def _named(state: SessionState, first: PreKeyMessage) -> bool:
         first.version,
         first.base_key,
         first.identity_key,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    """The private keys that a first message was made for."""
-
-    signed: SignedPreKey
-    one_time: OneTimePreKey | None
-    kyber: KemPreKey | None
-    replay: ReplayMark | None
-
-    @classmethod
-    def find(cls, first: PreKeyMessage, pre_keys: PreKeyLookup) -> "_Keys":
-        """Raises UnknownPreKey, or DuplicateMessage when nothing but our memory says so."""
-        signed = _held(pre_keys.signed, first.signed_pre_key_id, "signed")
-        one_time = kyber = replay = None
-        if first.pre_key_id is not None:
-            one_time = _held(pre_keys.one_time, first.pre_key_id, "one-time")
-        if first.kyber is not None:
-            kyber = _held(pre_keys.kyber, first.kyber[0], "Kyber")
-        if one_time is None and (kyber is None or kyber.last_resort):
-            replay = ReplayMark(signed.id, kyber.id if kyber else None, first.base_key)
-            if pre_keys.seen(replay):
-                raise DuplicateMessage("this first message was taken before")
-        return cls(signed, one_time, kyber, replay)
-
-
-def _held(lookup: Callable[[int], K | None], key_id: int, kind: str) -> K:
-    key = lookup(key_id)
-    if key is None:
-        raise UnknownPreKey(f"{kind} pre-key {key_id} is not here")
-    return key
-
-
-def _responded(first: PreKeyMessage, keys: _Keys, local: LocalDevice) -> SessionState:
-    """Our side of the agreement, before any message of it is verified."""
-    secrets = x3dh.responder_secrets(
-        local.identity,
-        spk=keys.signed.pair,
-        opk=keys.one_time.pair if keys.one_time else None,
-        their_ik=first.identity_key,
-        ek=first.base_key,
-    )
-    agreed = x3dh.derive(secrets)
-    if keys.kyber is not None and first.kyber is not None:
-        agreed = pqxdh.derive(secrets, keys.kyber.pair.decapsulate(first.kyber[1]))
-    return SessionState(
-        first.version,
-        local.identity.public,
-        first.identity_key,
-        first.registration_id,
-        first.base_key,
-        as_responder(agreed, keys.signed.pair),
     )
 
 
