@@ -86,6 +86,12 @@ class Conversation(RuleBasedStateMachine):
     def deliver_and_keep_for_a_repetition(self, sent: Sent) -> None:
         self.arrives(sent)
 
+    @rule(side=sides, order=st.lists(st.integers(0, 4), min_size=2, max_size=8))
+    def a_burst_arrives_in_some_order(self, side: str, order: list[int]) -> None:
+        burst = [self.writes(side) for _ in range(5)]
+        for at in order:
+            self.arrives(burst[at])
+
     def arrives(self, sent: Sent) -> None:
         writer, reader = self.pair(sent.writer)
         name = self.other(sent.writer)
