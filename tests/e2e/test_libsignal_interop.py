@@ -4,6 +4,7 @@ The other side is `@signalapp/libsignal-client` 0.72.1, which speaks X3DH (v3) a
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -37,8 +38,9 @@ class Phone(Person):
     def opens(self, *, kyber: bool) -> None:
         self.open(self.other, self.peer.bundle(kyber=kyber), allow_x3dh=not kyber)
 
-    def is_opened(self, *, kyber: bool) -> None:
-        self.peer.process_bundle(self.address, self.bundle(kyber=kyber))
+    def is_opened(self, *, kyber: bool, one_time: bool = True) -> None:
+        bundle = self.bundle(kyber=kyber, one_time=one_time)
+        self.peer.process_bundle(self.address, bundle)
 
 
 class Far(Person):
@@ -117,6 +119,21 @@ def test_both_talk_on_out_of_order_and_over_restarts(
         phone.is_opened(kyber=kyber)
         phone.read(phone.other, phone.peer.write(phone.address, b"first"), allow_x3dh=True)
     exchange(phone, rounds=6)
+
+
+@both_versions
+def test_without_one_time_keys_the_last_resort_serves(phone: Phone, kyber: bool) -> None:
+    phone.is_opened(kyber=kyber, one_time=False)
+    first = phone.peer.write(phone.address, b"hello")
+    got = phone.take(phone.other, first, allow_x3dh=True)
+    assert got.plaintext == b"hello"
+    assert got.used_pre_key_id is None
+    assert got.replay is not None
+    bundle = replace(phone.peer.bundle(kyber=kyber), pre_key=None)
+    phone.sessions.clear()
+    phone.open(phone.other, bundle, allow_x3dh=True)
+    assert phone.peer.read(phone.address, phone.write(phone.other, b"anew")) == b"anew"
+    assert phone.read(phone.other, phone.peer.write(phone.address, b"yes")) == b"yes"
 
 
 def test_first_messages_may_cross_and_the_two_converge(phone: Phone) -> None:

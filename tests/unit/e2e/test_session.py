@@ -262,6 +262,17 @@ def test_a_first_message_on_last_resort_keys_is_remembered(alice: Person, bob: P
     assert bob.read(alice, message) == b"hello"
 
 
+def test_a_first_message_on_the_signed_key_alone_is_remembered(alice: Person, bob: Person) -> None:
+    alice.open(bob, bob.bundle(one_time=False, kyber=False), allow_x3dh=True)
+    message = alice.write(bob, b"hello")
+    got = bob.take(alice, message, allow_x3dh=True)
+    assert got.replay is not None
+    assert got.replay.kyber_pre_key_id is None
+    bob.sessions.clear()
+    with pytest.raises(DuplicateMessage):
+        bob.read(alice, message, allow_x3dh=True)
+
+
 def test_a_first_message_on_one_time_keys_cannot_come_twice(alice: Person, bob: Person) -> None:
     alice.open(bob)
     message = alice.write(bob, b"hello")
