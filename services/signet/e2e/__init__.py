@@ -2,7 +2,8 @@
 
 Pure: no input or output, and no clock; `now` is in seconds, `randomness` a function of a length.
 Only clients import this package; a server that could is a broken promise (P5), and import-linter
-refuses it. Python cannot wipe memory: a key that was replaced is dropped, not erased. Typed refusals are in `errors`, every number in `limits`.
+refuses it. Python cannot wipe memory: a key that was replaced is dropped, not erased. Typed
+refusals are in `errors`, every number in `limits`.
 """
 
 from signet.e2e.address import Address, LocalDevice
