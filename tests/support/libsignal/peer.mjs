@@ -39,7 +39,7 @@ class Identities extends signal.IdentityKeyStore {
   }
   async isTrustedIdentity(address, key) {
     const known = this.known.get(address.toString());
-    return !known || known.compare(key) === 0;
+    return !known || Buffer.from(known.serialize()).equals(key.serialize());
   }
   async getIdentity(address) {
     return this.known.get(address.toString()) ?? null;
