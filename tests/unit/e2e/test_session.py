@@ -370,6 +370,19 @@ def test_an_answered_session_does_not_age(alice: Person, bob: Person) -> None:
     assert bob.read(alice, alice.write(bob, b"long ago")) == b"long ago"
 
 
+def test_a_message_25_000_ahead_is_read_and_one_further_is_refused(
+    alice: Person, bob: Person
+) -> None:
+    acquainted(alice, bob)
+    for _ in range(25_000):
+        alice.write(bob, b"lost")
+    at_the_limit, beyond = alice.write(bob, b"at the limit"), alice.write(bob, b"beyond")
+    with pytest.raises(InvalidMessage, match="ahead"):
+        bob.read(alice, beyond)
+    assert bob.read(alice, at_the_limit) == b"at the limit"
+    assert bob.read(alice, beyond) == b"beyond"
+
+
 def test_a_forged_counter_costs_an_archived_session_little(alice: Person, bob: Person) -> None:
     """The message fits, but lies further ahead than an archived session is followed."""
     acquainted(alice, bob)
