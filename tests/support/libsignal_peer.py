@@ -45,13 +45,22 @@ def _install() -> None:
         making.mkdir()
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, making)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=making, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            why = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
-            pytest.skip(f"npm could not install libsignal {VERSION}: {why[0]}")
+        _npm_ci(making)
         with contextlib.suppress(OSError):  # another run was faster
             making.rename(LANE)
+
+
+def _npm_ci(folder: Path) -> None:
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False, timeout=45
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"npm could not install libsignal {VERSION} in 45 seconds")
+    if done.returncode != 0:
+        why = next((line for line in done.stderr.splitlines() if "npm error" in line), "no reason")
+        pytest.skip(f"npm could not install libsignal {VERSION}: {why}")
 
 
 class LibsignalPeer:
