@@ -1,0 +1,66 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signet import settings
+from signet.settings import BadSettings, Settings
+
+
+def test_flags_win_over_the_environment_and_the_environment_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "signet.toml"
+    file.write_text("grpc_port = 1\nrest_port = 2\nadmin_port = 3\n")
+    monkeypatch.setenv("SIGNET_REST_PORT", "20")
+    monkeypatch.setenv("SIGNET_ADMIN_PORT", "30")
+    read = settings.load(file, admin_port=300, websocket_port=None)
+    assert (read.grpc_port, read.rest_port, read.admin_port) == (1, 20, 300)
+    assert read.websocket_port == 7400
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"grpc_port": 70_000}, "grpc_port (SIGNET_GRPC_PORT): input should be less than"),
+        ({"drain_s": -1}, "drain_s (SIGNET_DRAIN_S): "),
+        ({"grpc_prot": 1}, "grpc_prot: there is no such setting"),
+        ({"grpc_port": 7400}, "two services cannot share a port"),
+        ({"log_level": "loud"}, "log_level (SIGNET_LOG_LEVEL): "),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_name_and_reason(
+    flags: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(BadSettings) as refused:
+        settings.load(**flags)
+    assert said in str(refused.value)
+
+
+def test_every_wrong_value_is_named_at_once() -> None:
+    with pytest.raises(BadSettings) as refused:
+        settings.load(grpc_port=-1, rest_port="x")
+    assert len(str(refused.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("grpc_port = ", "settings file"), ("grpc_prot = 1", "grpc_prot"), (None, "no such file")],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str | None, said: str) -> None:
+    file = tmp_path / "signet.toml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(BadSettings, match=said):
+        settings.load(file)
+
+
+def test_every_setting_says_what_it_means_and_stands_in_the_table() -> None:
+    table = settings.markdown()
+    for name, field in Settings.model_fields.items():
+        assert field.description
+        assert f"| `{name}` | `SIGNET_{name.upper()}` |" in table
+
+
+def test_the_table_holds_no_path_of_this_machine() -> None:
+    assert str(Path.home()) not in settings.markdown()
