@@ -4,15 +4,19 @@ A table stands between `<!-- begin NAME -->` and `<!-- end NAME -->`; the rest o
 written by people. `--check` writes nothing and exits 1 on drift.
 """
 
+import ast
 import re
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain, pairwise
 from pathlib import Path
 
 from prometheus_client.metrics import MetricWrapperBase
 
 from signet.core import limits
 from signet.core.errors import RULES
+from signet.e2e import limits as e2e_limits
+from signet.settings import markdown
 from signet.telemetry import metrics
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,6 +54,21 @@ def limit_rows() -> Iterator[str]:
             above = []
 
 
+def e2e_rows() -> Iterator[str]:
+    """The limits of the client's cryptography: each constant with the text below it."""
+    yield "\n### End-to-end encryption (clients)\n"
+    yield "| limit | value | why, and what raising or lowering does |"
+    yield "|---|---|---|"
+    body = ast.parse(Path(e2e_limits.__file__).read_text()).body
+    for statement, text in pairwise(body):
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            name = statement.targets[0].id
+            why = (
+                " ".join(ast.literal_eval(text.value).split()) if isinstance(text, ast.Expr) else ""
+            )
+            yield f"| `{name}` | {getattr(e2e_limits, name):,} | {why} |"
+
+
 def metric_rows() -> Iterator[str]:
     yield "| metric | kind | labels | what it counts |"
     yield "|---|---|---|---|"
@@ -63,7 +82,8 @@ def metric_rows() -> Iterator[str]:
 
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "codes": ("protos/protocol.md", codes),
-    "limits": ("docs/limits.md", lambda: "\n".join(limit_rows()).strip()),
+    "limits": ("docs/limits.md", lambda: "\n".join(chain(limit_rows(), e2e_rows())).strip()),
+    "settings": ("docs/settings.md", markdown),
     "metrics": ("docs/metrics.md", lambda: "\n".join(metric_rows())),
 }
 
