@@ -133,3 +133,18 @@ MIN_USER_NAME = 3  # characters
 MAX_BLOCKED = 1_000  # people whom one user blocks
 # How long an owner trusts its copy of a user's devices without asking the directory again.
 USER_TTL = 60.0
+
+# --- The SDK ------------------------------------------------------------------------------------
+
+# How long sent messages are kept for those who ask again. Raise: later repairs; more at rest.
+SENT_LOG_TTL = 24 * 3600
+SENT_LOG_MESSAGES = 2_000  # with SENT_LOG_TTL, whichever is reached first
+# How often one message is asked for again, and sent again to one device.
+MAX_RETRIES = 3
+# READ is gathered for so long, and in receipts of so many. Raise: fewer sends; later ticks.
+READ_RECEIPT_DELAY = 0.2
+READ_RECEIPT_IDS = 200  # of READ_RECEIPT_DELAY
+# A call to the keys service that is not answered. Lower: slow networks fail. Raise: later retries.
+REST_TIMEOUT = 20.0
+# How long before its end a token is renewed. Raise: more logins. Lower: refusals by slow clocks.
+TOKEN_MARGIN = 120.0

@@ -109,7 +109,7 @@ class Outbox:
             self._entries[ordinal].sealed = True
 
     def hold(self, until: float) -> None:
-        """Nothing goes before that time (seconds): bundles could not be fetched, or keep changing."""
+        """Nothing goes before that time (seconds): bundles cannot be fetched, or change."""
         self._not_before = max(self._not_before, until)
 
     def cancel(self, ordinal: int) -> None:

@@ -1,0 +1,119 @@
+"""What is inside the ciphertext: building it, and reading it with distrust.
+
+A receiver compares the id inside with the envelope's: a server that swaps envelopes is noticed.
+"""
+
+from enum import Enum, auto
+
+from google.protobuf.message import DecodeError
+
+from signet.core.errors import Code, SignetError
+from signet.core.ids import ID_BYTES, MessageId, UserId
+from signet.core.limits import MAX_CONTENT
+from signet.e2e import E2eError, pad, unpad
+from signet.v1.content_pb2 import (
+    Content,
+    Delete,
+    DisappearingTimer,
+    Edit,
+    NoMessage,
+    Reaction,
+    ReadReceipt,
+    Reply,
+    RetryRequest,
+    Sync,
+    SyncRead,
+    SyncSent,
+    Text,
+    Typing,
+)
+
+VERSION = 1
+"""What this client understands. A higher `required_version` is shown as "update needed"."""
+
+# A text must leave room for padding, ratchet headers and a pre-key message around it.
+MAX_TEXT = MAX_CONTENT - 4096
+
+
+class Reading(Enum):
+    """How a plaintext could be read."""
+
+    UNREADABLE = auto()  # not our format, or it names another message than its envelope
+    TOO_NEW = auto()
+
+
+def text(body: str, reply_to: MessageId | None, author: UserId | None, quote: str) -> Content:
+    """Raises SignetError with CONTENT_TOO_LARGE: longer text is media."""
+    if len(body.encode()) + len(quote.encode()) > MAX_TEXT:
+        raise SignetError(Code.CONTENT_TOO_LARGE)
+    reply = Reply(message_id=reply_to, author=author or b"", quote=quote) if reply_to else None
+    return Content(text=Text(text=body, reply=reply))
+
+
+def reaction(message_id: MessageId, emoji: str) -> Content:
+    return Content(reaction=Reaction(message_id=message_id, emoji=emoji))
+
+
+def edit(message_id: MessageId, body: str) -> Content:
+    """Raises SignetError with CONTENT_TOO_LARGE."""
+    if len(body.encode()) > MAX_TEXT:
+        raise SignetError(Code.CONTENT_TOO_LARGE)
+    return Content(edit=Edit(message_id=message_id, text=body))
+
+
+def delete(message_id: MessageId) -> Content:
+    return Content(delete=Delete(message_id=message_id))
+
+
+def timer(seconds: int) -> Content:
+    return Content(disappearing_timer=DisappearingTimer(seconds=seconds))
+
+
+def read_receipt(ids: list[MessageId]) -> Content:
+    return Content(read_receipt=ReadReceipt(message_ids=ids))
+
+
+def typing(started: bool) -> Content:
+    return Content(typing=Typing(started=started))
+
+
+def retry_request(message_id: MessageId, ratchet_key: bytes) -> Content:
+    return Content(retry_request=RetryRequest(message_id=message_id, ratchet_key=ratchet_key))
+
+
+def no_message() -> Content:
+    return Content(no_message=NoMessage())
+
+
+def sync_sent(to: UserId, content: Content) -> Content:
+    return Content(sync=Sync(sent=SyncSent(to=to, content=content)))
+
+
+def sync_read(ids: list[MessageId]) -> Content:
+    return Content(sync=Sync(read=SyncRead(message_ids=ids)))
+
+
+def stamped(content: Content, message_id: MessageId, clock_ms: int) -> Content:
+    """A copy that says which message it is, and when its author's clock says it was written."""
+    copy = Content()
+    copy.CopyFrom(content)
+    copy.required_version, copy.message_id, copy.clock_ms = VERSION, message_id, clock_ms
+    return copy
+
+
+def to_plaintext(content: Content) -> bytes:
+    """Padded, as it goes into the ratchet."""
+    return pad(content.SerializeToString())
+
+
+def from_plaintext(plaintext: bytes, envelope_id: bytes) -> Content | Reading:
+    """Read what the ratchet gave. Never raises."""
+    try:
+        content = Content.FromString(unpad(plaintext))
+    except (E2eError, DecodeError):
+        return Reading.UNREADABLE
+    if content.message_id != envelope_id or len(envelope_id) != ID_BYTES:
+        return Reading.UNREADABLE
+    if content.required_version > VERSION or content.WhichOneof("body") is None:
+        return Reading.TOO_NEW
+    return content

@@ -1,0 +1,214 @@
+"""What a device does with what arrives: one transaction for all that arrived together.
+
+For each item: the inbox's rules (signet.core.inbox), then "was it seen?", then decryption on a
+copy of the ratchet. Ratchet, used pre-key, plaintext, the id against doubles and the position are
+one transaction (O2); only when it is durable is anything shown or acknowledged.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from signet.client import content as contents
+from signet.client import reading, retry, sealing
+from signet.client.content import Reading
+from signet.client.device_store import Tx
+from signet.client.event_codec import Confirm, keep
+from signet.client.events import (
+    DecryptionFailed,
+    Event,
+    IdentityChanged,
+    Kept,
+    Kind,
+    Message,
+    MessagesExpired,
+    PeerChanged,
+    Status,
+    UpdateNeeded,
+)
+from signet.client.reading import From, Outcome
+from signet.client.sealing import Self
+from signet.client.store.messages import Line
+from signet.core import inbox
+from signet.core.ids import ID_BYTES, MessageId, Position, UserId
+from signet.core.inbox import Ack, ReadFrom, Show
+from signet.core.limits import ITEM_TTL, MAX_DEVICE_ID, RETRY_LIMIT
+from signet.e2e import Address, Ciphertext, Decrypted, DuplicateMessage, E2eError, decrypt
+from signet.v1.content_pb2 import Content, Text
+from signet.v1.messaging_pb2 import Envelope, Expired, Item, ServerFrame
+
+KEEP_IDS = ITEM_TTL + RETRY_LIMIT
+"""Seconds for which a message's id is remembered against doubles (O2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An item as the inbox's rules see it."""
+
+    position: Position
+    follows: Position | None
+    item: Item
+
+
+@dataclass(slots=True)
+class Taken(Outcome):
+    """What to do once it is durable: `events`, then `ack`, then `read_from`."""
+
+    ack: Position | None = None
+    read_from: Position | None = None
+    fleeting: list[Event] = field(default_factory=list)
+
+
+def take(tx: Tx, me: Self, frames: Sequence[ServerFrame], confirm: Confirm) -> Taken:
+    """Take the items of some frames, in their order. Frames of other kinds are ignored."""
+    at = before = tx.settings.position()
+    taken = Taken()
+    for frame in frames:
+        if frame.HasField("item"):
+            arrived = _arrived(frame.item)
+            at, effects = inbox.accept(at, arrived)
+            for effect in effects:
+                _perform(tx, me, effect, taken)
+        elif frame.HasField("expired"):
+            at = _expired(at, frame.expired, taken)
+        elif frame.HasField("fleeting"):
+            _envelope(tx, me, frame.fleeting.envelope, taken, fleeting=True)
+    if at != before:
+        tx.settings.put_position(at)
+    kept = [keep(tx, e, confirm) if isinstance(e, Kept) else e for e in taken.events]
+    taken.events = kept
+    return taken
+
+
+def _perform(tx: Tx, me: Self, effect: Show[Arrived] | Ack | ReadFrom, taken: Taken) -> None:
+    match effect:
+        case Show(arrived):
+            _show(tx, me, arrived.item, taken)
+        case Ack(up_to):
+            taken.ack = up_to
+            taken.read_from = None
+        case ReadFrom(after):
+            taken.read_from = after
+
+
+def _show(tx: Tx, me: Self, item: Item, taken: Taken) -> None:
+    match item.WhichOneof("body"):
+        case "envelope":
+            _envelope(tx, me, item.envelope, taken)
+        case "delivered":
+            ids = [MessageId(message_id) for message_id in item.delivered.message_ids]
+            peer = UserId(item.delivered.by)
+            reading.raise_status(tx, me, peer, ids, status=Status.DELIVERED, outcome=taken)
+        case "peer_changed":
+            peer = UserId(item.peer_changed.user)
+            tx.peers.set(peer, stale=1)
+            taken.refresh.add(peer)  # the identity key's change is believed when it is seen
+            if not item.peer_changed.identity:
+                taken.events.append(PeerChanged(peer=peer))
+
+
+def _envelope(
+    tx: Tx, me: Self, envelope: Envelope, taken: Taken, *, fleeting: bool = False
+) -> None:
+    """Decrypt and apply one message, unless it was taken before. Never raises for bad input."""
+    sender, device = UserId(envelope.sender), envelope.sender_device
+    if len(sender) != ID_BYTES or len(envelope.message_id) != ID_BYTES:
+        return  # names nobody, or no message: nothing can be shown or asked for
+    if not 1 <= device <= MAX_DEVICE_ID or tx.incoming.seen(sender, device, envelope.message_id):
+        return
+    now = me.environment.now()
+    if not fleeting:
+        tx.incoming.note_seen(sender, device, envelope.message_id, now + KEEP_IDS)
+    try:
+        got = _decrypted(tx, me, envelope, now)
+    except DuplicateMessage:
+        return
+    except E2eError:
+        if not fleeting:
+            _unreadable(tx, me, envelope, taken, again=True)
+        return
+    _keep_session(tx, envelope, got, now, taken)
+    content = contents.from_plaintext(got.plaintext, envelope.message_id)
+    if isinstance(content, Content):
+        reading.apply(tx, me, From(sender, device, sender), content, taken)
+    elif content is Reading.TOO_NEW:
+        message = _placeholder(tx, me, envelope, Kind.UPDATE_NEEDED)
+        taken.events.append(UpdateNeeded(message=message))
+    elif not fleeting:  # the session is whole: the same again would say the same
+        _unreadable(tx, me, envelope, taken, again=False)
+
+
+def _decrypted(tx: Tx, me: Self, envelope: Envelope, now: float) -> Decrypted:
+    sender = UserId(envelope.sender)
+    return decrypt(
+        tx.peers.session(sender, envelope.sender_device),
+        Ciphertext(envelope.type, envelope.content),
+        local=me.local,
+        remote=Address(sender, envelope.sender_device),
+        pre_keys=tx.pre_keys,
+        now=now,
+        randomness=me.environment.randomness,
+        floor=tx.peers.get(sender).version_floor,
+    )
+
+
+def _keep_session(tx: Tx, envelope: Envelope, got: Decrypted, now: float, taken: Taken) -> None:
+    """The session's new state; and whose identity key it is, where the message opened it."""
+    sender = UserId(envelope.sender)
+    tx.peers.put_session(sender, envelope.sender_device, got.record)
+    if got.used_pre_key_id is None and got.used_kyber_pre_key_id is None and got.replay is None:
+        return
+    tx.pre_keys.use_up(got, now)
+    peer = tx.peers.get(sender)
+    if peer.identity is None:  # our first word of them: their device set is tried as it looks
+        tx.peers.set(sender, stale=0)
+    if sealing.learn_identity(tx, peer, got.identity_key):
+        taken.events.append(IdentityChanged(peer=sender))
+    tx.peers.set(sender, floor=max(peer.floor, got.record.shown))
+
+
+def _unreadable(tx: Tx, me: Self, envelope: Envelope, taken: Taken, *, again: bool) -> None:
+    message = _placeholder(tx, me, envelope, Kind.UNDECRYPTABLE)
+    taken.events.append(DecryptionFailed(message=message))
+    row = retry.ask_again(tx, me, envelope) if again else None
+    taken.queued += [row] if row else []
+
+
+def _placeholder(tx: Tx, me: Self, envelope: Envelope, kind: Kind) -> Message:
+    now_ms = me.environment.now_ms()
+    sender = UserId(envelope.sender)
+    return tx.messages.put(
+        Line(
+            id=MessageId(envelope.message_id),
+            peer=sender,
+            author=sender,
+            kind=kind,
+            outgoing=False,
+            status=Status.DELIVERED,
+            clock_ms=now_ms,
+            received_ms=now_ms,
+            body=Text(),
+        )
+    )
+
+
+def _expired(at: Position, expired: Expired, taken: Taken) -> Position:
+    first, last = _position(getattr(expired, "from")), _position(expired.to)
+    moved, effects = inbox.expire(at, first, last)
+    for effect in effects:
+        if isinstance(effect, Ack):
+            same = first.epoch == last.epoch
+            count = last.seq - first.seq + 1 if same else 0
+            taken.events.append(MessagesExpired(count=count))
+            taken.ack = effect.up_to
+        else:
+            taken.read_from = effect.after
+    return moved
+
+
+def _arrived(item: Item) -> Arrived:
+    follows = _position(item.follows) if item.HasField("follows") else None
+    return Arrived(_position(item.position), follows, item)
+
+
+def _position(wire: object) -> Position:
+    return Position(wire.epoch, wire.seq)  # type: ignore[attr-defined] # the generated message

@@ -1,0 +1,89 @@
+"""The tables of a device store. A version is raised by a migration in the list, never edited."""
+
+import sqlite3
+
+from signet.client.errors import ClientError
+
+MIGRATIONS = (
+    """
+    CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+    CREATE TABLE peers (
+        user BLOB PRIMARY KEY,
+        name TEXT NOT NULL DEFAULT '',
+        identity BLOB,              -- pinned: what sends are encrypted for
+        pending BLOB,               -- another one that was seen, waiting for consent
+        floor INTEGER NOT NULL DEFAULT 0,   -- newest session version that was ever shown
+        verified INTEGER NOT NULL DEFAULT 0,
+        timer INTEGER NOT NULL DEFAULT 0,   -- seconds; 0: messages stay
+        stale INTEGER NOT NULL DEFAULT 1,   -- the device set must be fetched before a send
+        ordinal INTEGER NOT NULL DEFAULT 0  -- the last one given to a send
+    ) STRICT;
+    CREATE TABLE sessions (
+        user BLOB NOT NULL, device INTEGER NOT NULL,
+        record BLOB NOT NULL, PRIMARY KEY (user, device)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE pre_keys (
+        kind INTEGER NOT NULL, id INTEGER NOT NULL, value BLOB NOT NULL,
+        created REAL NOT NULL, replaced REAL, PRIMARY KEY (kind, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE replay_marks (mark BLOB PRIMARY KEY, at REAL NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE seen (
+        sender BLOB NOT NULL, device INTEGER NOT NULL, id BLOB NOT NULL, until REAL NOT NULL,
+        PRIMARY KEY (sender, device, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX seen_until ON seen (until);
+    CREATE TABLE messages (
+        line INTEGER PRIMARY KEY AUTOINCREMENT,
+        id BLOB NOT NULL, peer BLOB NOT NULL, author BLOB NOT NULL,
+        kind INTEGER NOT NULL, outgoing INTEGER NOT NULL, status INTEGER NOT NULL,
+        clock_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL,
+        edited INTEGER NOT NULL DEFAULT 0,
+        expire_after INTEGER NOT NULL DEFAULT 0, expires_ms INTEGER NOT NULL DEFAULT 0,
+        receipt_due INTEGER NOT NULL DEFAULT 0,
+        body BLOB NOT NULL,         -- a serialised signet.v1.Text
+        UNIQUE (id, author)
+    ) STRICT;
+    CREATE INDEX messages_peer ON messages (peer, line);
+    CREATE INDEX messages_unread ON messages (peer, line) WHERE outgoing = 0 AND status < 3;
+    CREATE INDEX messages_due ON messages (peer, line) WHERE receipt_due = 1;
+    CREATE INDEX messages_expire ON messages (expires_ms) WHERE expires_ms > 0;
+    CREATE TABLE reactions (
+        message BLOB NOT NULL, author BLOB NOT NULL, emoji BLOB NOT NULL,
+        PRIMARY KEY (message, author)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE outbox (
+        peer BLOB NOT NULL, ordinal INTEGER NOT NULL, id BLOB NOT NULL,
+        queued_at REAL NOT NULL,
+        content BLOB NOT NULL,      -- a serialised signet.v1.Content
+        only_device INTEGER NOT NULL,   -- 0: all; else the others get NoMessage
+        sealed BLOB,                -- a serialised signet.v1.Send; NULL: not encrypted yet
+        PRIMARY KEY (peer, ordinal)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE sent_log (
+        id BLOB NOT NULL, peer BLOB NOT NULL, content BLOB NOT NULL,
+        devices BLOB NOT NULL,      -- one byte each: who was entitled to it
+        at REAL NOT NULL, PRIMARY KEY (id, peer)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX sent_log_at ON sent_log (at);
+    CREATE TABLE tries (
+        what TEXT NOT NULL, user BLOB NOT NULL, device INTEGER NOT NULL, id BLOB NOT NULL,
+        count INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (what, user, device, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE events (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, body BLOB NOT NULL
+    ) STRICT;
+    """,
+)
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring the file to the newest version, each step in a transaction.
+
+    Raises:
+        ClientError: it was written by a newer program.
+    """
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise ClientError(f"the store has version {version}, this program knows {len(MIGRATIONS)}")
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        db.executescript(f"BEGIN;{script};PRAGMA user_version={number};COMMIT;")
