@@ -49,8 +49,6 @@ class From:
 
 def apply(tx: Tx, me: Self, origin: From, content: Content, outcome: Outcome) -> None:
     """Do what one verified content says."""
-    if content.original_id and content.WhichOneof("body") != "text":
-        tx.messages.drop_placeholder(MessageId(content.original_id), origin.author)
     match content.WhichOneof("body"):
         case "text":
             _text(tx, me, origin, content, outcome)
@@ -63,20 +61,18 @@ def apply(tx: Tx, me: Self, origin: From, content: Content, outcome: Outcome) ->
         case "delete":
             _delete(tx, origin, content, outcome)
         case "disappearing_timer":
-            seconds = content.disappearing_timer.seconds
-            tx.peers.set(origin.peer, timer=seconds)
-            outcome.events.append(TimerChanged(peer=origin.peer, seconds=seconds))
+            _timer(tx, origin, content, outcome)
         case "read_receipt":
             _read(tx, me, origin, content, outcome)
         case "typing":
-            if tx.settings.number("typing", 1):
-                started = content.typing.started
-                outcome.events.append(TypingChanged(peer=origin.author, started=started))
+            _typing(tx, origin, content, outcome)
         case "sync":
             _sync(tx, me, origin, content, outcome)
         case "retry_request":
             row = retry.send_again(tx, me, origin.author, origin.device, content.retry_request)
             outcome.queued += [row] if row else []
+    if content.original_id:
+        tx.messages.drop_placeholder(MessageId(content.original_id), origin.author)
 
 
 def put_text(tx: Tx, me: Self, origin: From, content: Content, body: Text | None = None) -> Message:
@@ -153,6 +149,18 @@ def raise_status(
     changed = tx.messages.raise_status(ids, me.user, status, peer)
     if changed:
         outcome.events.append(ReceiptChanged(peer=peer, message_ids=tuple(changed), status=status))
+
+
+def _timer(tx: Tx, origin: From, content: Content, outcome: Outcome) -> None:
+    seconds = content.disappearing_timer.seconds
+    tx.peers.set(origin.peer, timer=seconds)
+    outcome.events.append(TimerChanged(peer=origin.peer, seconds=seconds))
+
+
+def _typing(tx: Tx, origin: From, content: Content, outcome: Outcome) -> None:
+    if tx.settings.number("typing", 1):  # reciprocal, as with receipts
+        started = content.typing.started
+        outcome.events.append(TypingChanged(peer=origin.author, started=started))
 
 
 def _sync(tx: Tx, me: Self, origin: From, content: Content, outcome: Outcome) -> None:

@@ -1,0 +1,68 @@
+"""The calls about other people: finding, trusting, watching and blocking them."""
+
+import asyncio
+from collections.abc import Sequence
+
+from signet.client import sealing
+from signet.client.calls import Calls
+from signet.client.errors import refusal
+from signet.core.errors import Code
+from signet.core.ids import UserId
+from signet.core.limits import MAX_WATCHED
+from signet.e2e import safety_number
+
+
+class PeopleCalls(Calls):
+    """Part of `Client`."""
+
+    async def find(self, user_name: str) -> UserId:
+        """Raises NotFound: nobody of that name, or they do not want to be found."""
+        found = await self._keys.find(user_name)
+        await self._store.run(lambda tx: tx.peers.set(found, name=user_name))
+        return found
+
+    async def name_of(self, peer: UserId) -> str:
+        """The name by which a peer was found here; '' for others."""
+        return await self._store.run(lambda tx: tx.peers.get(peer).name)
+
+    async def safety_number(self, peer: UserId) -> str:
+        """60 digits, the same for both. Of the changed identity key, where one waits.
+
+        Raises NotFound: there is no such person, or we know no key of theirs.
+        """
+        known = await self._store.run(lambda tx: tx.peers.get(peer))
+        if known.identity is None:
+            await self._engine.sender.refresh(peer)
+            known = await self._store.run(lambda tx: tx.peers.get(peer))
+        theirs = known.pending or known.identity
+        if theirs is None:
+            raise refusal(Code.NOT_FOUND)
+        ours = self._me.local.identity.public
+        return await asyncio.to_thread(safety_number, self.user_id, ours, peer, theirs)
+
+    async def verify(self, peer: UserId, verified: bool = True) -> None:
+        """The safety number was compared. A changed identity key undoes it."""
+        await self._store.run(lambda tx: tx.peers.set(peer, verified=int(verified)))
+
+    async def is_verified(self, peer: UserId) -> bool:
+        return await self._store.run(lambda tx: tx.peers.get(peer).verified)
+
+    async def consent(self, peer: UserId) -> None:
+        """Take the peer's changed identity key. What waits for them goes out."""
+        await self._store.run(lambda tx: sealing.consent(tx, peer))
+        self._engine.sender.retry(peer)
+
+    async def watch(self, users: Sequence[UserId]) -> None:
+        """Whose presence is wanted: the whole list, each time. Raises ValueError above 500."""
+        if len(users) > MAX_WATCHED:
+            raise ValueError(f"at most {MAX_WATCHED} people can be watched")
+        self._engine.watch(users)
+
+    async def set_away(self, away: bool) -> None:
+        self._engine.set_away(away)
+
+    async def block(self, user: UserId) -> None:
+        await self._keys.set_blocked(user, True)
+
+    async def unblock(self, user: UserId) -> None:
+        await self._keys.set_blocked(user, False)

@@ -1,0 +1,294 @@
+"""Drives the outboxes: seals what is not encrypted yet, transmits, and keeps what was answered.
+
+The order is signet.core.outbox's business. Nothing is transmitted before it is durable with the
+ratchet state it used up.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import structlog
+
+from signet.client import sealing
+from signet.client.account import Keys
+from signet.client.device_store import DeviceStore, Tx
+from signet.client.errors import IdentityNotTrusted, NotFound, ServerUnreachable
+from signet.client.sealing import Self
+from signet.client.store.outgoing import Row
+from signet.core.backoff import Backoff
+from signet.core.errors import RULES, Code, Retry, SignetError
+from signet.core.ids import UserId
+from signet.core.outbox import Completed, Effect, Failed, Outbox, Seal, Transmit, WakeAt
+from signet.e2e import E2eError
+from signet.v1.messaging_pb2 import Answer, ClientFrame, DeviceMismatch, Send
+
+log = structlog.get_logger()
+
+MOST_CORRECTIONS = 3
+"""WRONG_DEVICES in a row before the sender backs off: the server's list may be on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A send that came to its end. `code` None with `failed`: RETRY_LIMIT is over."""
+
+    row: Row
+    failed: bool = False
+    code: Code | None = None
+
+
+@dataclass(slots=True)
+class _Conversation:
+    outbox: Outbox = field(default_factory=Outbox)
+    rows: dict[int, Row] = field(default_factory=dict)
+    sends: dict[int, Send] = field(default_factory=dict)
+    wrong: DeviceMismatch | None = None
+    corrections: int = 0
+    fetches: int = 0
+    sealing: asyncio.Task[None] | None = None
+    waking: asyncio.TimerHandle | None = None
+
+
+class Sender:
+    """One for each client. `ended` gets results, `identity_changed` people; both must not wait."""
+
+    def __init__(
+        self,
+        *,
+        store: DeviceStore,
+        me: Self,
+        keys: Keys,
+        transmit: Callable[[ClientFrame], None],
+        ended: Callable[[list[Result]], None],
+        identity_changed: Callable[[UserId], None],
+    ) -> None:
+        self._store, self._me, self._keys = store, me, keys
+        self._transmit, self._ended, self._identity_changed = transmit, ended, identity_changed
+        self._conversations: dict[UserId, _Conversation] = {}
+        self._open = False
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Durable sends, each conversation's in order; they go out when they can."""
+        touched = dict.fromkeys(row.peer for row in rows if self._take(row))
+        for peer in touched:
+            self._pump(peer)
+
+    def opened(self) -> None:
+        """A stream is there."""
+        self._open = True
+        for peer, conversation in list(self._conversations.items()):
+            self._do(peer, conversation.outbox.opened(self._now()))
+
+    def lost(self) -> None:
+        """It is gone."""
+        self._open = False
+        for conversation in self._conversations.values():
+            conversation.outbox.lost()
+
+    def answered(self, answer: Answer) -> None:
+        """The server's answer to a send (fleeting ones have none that matters)."""
+        for peer, conversation in self._conversations.items():
+            row = conversation.rows.get(answer.ordinal)
+            if row is not None and row.id == answer.message_id:
+                return self._answered(peer, conversation, answer)
+        return None
+
+    def retry(self, peer: UserId) -> None:
+        """Something that held a conversation up is gone: consent was given, time has passed."""
+        if peer in self._conversations:
+            self._pump(peer)
+
+    def pump_all(self) -> None:
+        """Give up what is over its limit, also while there is no stream."""
+        for peer in list(self._conversations):
+            self._pump(peer)
+
+    async def refresh(self, peer: UserId) -> None:
+        """Fetch a person's bundles now; what it finds is reported. Never raises for a refusal."""
+        try:
+            await self._fetch(peer)
+        except (SignetError, ServerUnreachable, E2eError, IdentityNotTrusted) as error:
+            log.info("bundles were not fetched", why=type(error).__name__)
+
+    async def close(self) -> None:
+        """Stop sealing. What waits is durable."""
+        tasks = []
+        for conversation in self._conversations.values():
+            if conversation.waking is not None:
+                conversation.waking.cancel()
+            if conversation.sealing is not None:
+                conversation.sealing.cancel()
+                tasks.append(conversation.sealing)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- effects ----------------------------------------------------------------------------
+
+    def _now(self) -> float:
+        return self._me.environment.now()
+
+    def _take(self, row: Row) -> bool:
+        conversation = self._conversations.get(row.peer)
+        if conversation is None:
+            conversation = self._conversations[row.peer] = _Conversation()
+            if self._open:
+                conversation.outbox.opened(self._now())
+        if row.ordinal in conversation.rows:
+            return False
+        conversation.rows[row.ordinal] = row
+        if row.sealed is not None:
+            conversation.sends[row.ordinal] = Send.FromString(row.sealed)
+        conversation.outbox.add(row.ordinal, row.queued_at, sealed=row.sealed is not None)
+        return True
+
+    def _pump(self, peer: UserId) -> None:
+        self._do(peer, self._conversations[peer].outbox.pump(self._now()))
+
+    def _do(self, peer: UserId, effects: list[Effect]) -> None:
+        conversation = self._conversations[peer]
+        results: list[Result] = []
+        for effect in effects:
+            match effect:
+                case Transmit(ordinal, base):
+                    send = conversation.sends[ordinal]
+                    send.base = base
+                    self._transmit(ClientFrame(send=send))
+                case Seal():
+                    self._start_sealing(peer, conversation, effect.ordinals)
+                case Completed(ordinal):
+                    conversation.corrections = conversation.fetches = 0
+                    results.append(Result(self._forget(conversation, ordinal)))
+                case Failed(ordinal, code):
+                    row = self._forget(conversation, ordinal)
+                    results.append(Result(row, failed=True, code=code))
+                case WakeAt(at):
+                    self._wake_at(peer, conversation, at)
+        if results:
+            self._ended(results)
+
+    def _forget(self, conversation: _Conversation, ordinal: int) -> Row:
+        conversation.sends.pop(ordinal, None)
+        return conversation.rows.pop(ordinal)
+
+    def _wake_at(self, peer: UserId, conversation: _Conversation, at: float) -> None:
+        if conversation.waking is not None:
+            conversation.waking.cancel()
+        loop = asyncio.get_running_loop()
+        conversation.waking = loop.call_later(max(0.0, at - self._now()), self._pump, peer)
+
+    def _answered(self, peer: UserId, conversation: _Conversation, answer: Answer) -> None:
+        now, outbox = self._now(), conversation.outbox
+        if answer.WhichOneof("outcome") == "sent":
+            return self._do(peer, outbox.sent(answer.ordinal, now))
+        refused = answer.refused
+        code = _code(refused.code)
+        if code is Code.WRONG_DEVICES:
+            conversation.wrong = refused.devices
+            conversation.sends.pop(answer.ordinal, None)
+            conversation.corrections += 1
+            if conversation.corrections > MOST_CORRECTIONS:
+                outbox.hold(now + self._wait(conversation.corrections))
+        wait = self._wait(outbox.refusals, refused.retry_after_ms / 1000)
+        return self._do(peer, outbox.refused(answer.ordinal, code, now, wait))
+
+    def _wait(self, failures: int, retry_after: float = 0.0) -> float:
+        chance = self._me.environment.chance()
+        return Backoff(failures).failed(self._now(), chance, retry_after)[0]
+
+    # --- sealing ----------------------------------------------------------------------------
+
+    def _start_sealing(
+        self, peer: UserId, conversation: _Conversation, ordinals: tuple[int, ...]
+    ) -> None:
+        if conversation.sealing is None or conversation.sealing.done():
+            work = self._seal(peer, conversation, ordinals)
+            conversation.sealing = asyncio.create_task(work)
+            conversation.sealing.add_done_callback(_report)
+
+    async def _seal(
+        self, peer: UserId, conversation: _Conversation, ordinals: tuple[int, ...]
+    ) -> None:
+        """Encrypt; fetch bundles first where sessions are missing. Ends in a pump, or a wait."""
+        wrong, conversation.wrong = conversation.wrong, None
+        rows = await self._store.run(lambda tx: _seal_rows(tx, self._me, peer, ordinals, wrong))
+        if rows is None:
+            return  # held until somebody consents: `retry`
+        if not rows:
+            await self._fetch_or_wait(peer, conversation)
+            rows = await self._store.run(lambda tx: _seal_rows(tx, self._me, peer, ordinals, None))
+            if rows is None:
+                return
+        for row in rows:
+            if row.sealed is None or row.ordinal not in conversation.rows:
+                continue
+            conversation.rows[row.ordinal] = row
+            conversation.sends[row.ordinal] = Send.FromString(row.sealed)
+            conversation.outbox.sealed(row.ordinal)
+        if not rows:
+            conversation.fetches += 1
+            conversation.outbox.hold(self._now() + self._wait(conversation.fetches))
+        conversation.sealing = None
+        self._pump(peer)
+
+    async def _fetch_or_wait(self, peer: UserId, conversation: _Conversation) -> None:
+        """Fetch bundles. What will never work fails the sends; else there is a next time."""
+        try:
+            await self._fetch(peer)
+        except NotFound:
+            self._fail_all(conversation, Code.UNKNOWN_RECIPIENT)
+        except SignetError as error:
+            if RULES[error.code].retry is Retry.NEVER:
+                self._fail_all(conversation, error.code)
+            else:
+                conversation.outbox.hold(self._now() + error.retry_after_s)
+        except E2eError as error:
+            log.warning("a bundle was refused", why=type(error).__name__)
+            self._fail_all(conversation, Code.BAD_SIGNATURE)
+        except ServerUnreachable:
+            pass
+
+    async def _fetch(self, peer: UserId) -> None:
+        bundles = await self._keys.bundles(peer)
+        me = self._me
+        if await self._store.run(lambda tx: sealing.learn_bundles(tx, me, bundles)):
+            self._identity_changed(peer)
+
+    def _fail_all(self, conversation: _Conversation, code: Code) -> None:
+        results = []
+        for ordinal in list(conversation.rows):
+            if ordinal not in conversation.sends:
+                conversation.outbox.cancel(ordinal)
+                results.append(Result(self._forget(conversation, ordinal), failed=True, code=code))
+        self._ended(results)
+
+
+def _code(number: int) -> Code:
+    """A code that this client does not know yet is one that may pass."""
+    try:
+        return Code(number)
+    except ValueError:
+        return Code.INTERNAL
+
+
+def _report(task: "asyncio.Task[None]") -> None:
+    """What sealing did not expect: the store failed, or a bug. The sends stay in the outbox."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("sealing failed", why=type(task.exception()).__name__)
+
+
+def _seal_rows(
+    tx: Tx, me: Self, peer: UserId, ordinals: tuple[int, ...], wrong: DeviceMismatch | None
+) -> list[Row] | None:
+    """Seal what can be sealed; [] where bundles are missing, None where consent is."""
+    if wrong is not None:
+        sealing.correct(tx, peer, wrong)
+    rows = []
+    try:
+        for row in tx.outgoing.of(peer, ordinals):
+            sealed = sealing.seal(tx, me, row)
+            if sealed is None:
+                break
+            rows.append(sealed)
+    except IdentityNotTrusted:
+        return None
+    return rows
