@@ -11,9 +11,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.lanes import LANES, LaneUnavailableError
+
+pytest_plugins = ("tests.support.lanes.fixtures",)
+
 REQUIRE = os.environ.get("SIGNET_REQUIRE_LANES", "") == "all"
 RAN: Counter[str] = Counter()
 MISSING: dict[str, str] = {}
+UNAVAILABLE: dict[str, str] = {}  # lanes that were asked for, tried, and could not be fetched
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +36,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         kept = [item for item in items if lane_of(item) in wanted]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch what the chosen tests need before the first one runs: no test's time-out counts it."""
+    if session.config.option.collectonly:
+        return
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    assert isinstance(terminal, pytest.TerminalReporter)
+    wanted = {lane_of(item) for item in session.items}
+    for name in (name for name in LANES if name in wanted):
+        try:
+            LANES[name].fetch(lambda text: terminal.write_line(text, flush=True))
+        except LaneUnavailableError as reason:
+            UNAVAILABLE[name] = str(reason)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if reason := UNAVAILABLE.get(lane_of(item) or ""):
+        pytest.skip(reason)
 
 
 @pytest.hookimpl(wrapper=True)
