@@ -44,6 +44,8 @@ ITEM_TTL = 30 * 24 * 3600
 RETRY_LIMIT = 7 * 24 * 3600
 # Conversations whose next ordinal an owner remembers. Lower: more OUT_OF_ORDER after a pause.
 REMEMBERED_CONVERSATIONS = 100_000
+# Answers below a conversation's base that are kept, to tell an id that is used twice (O1).
+REMEMBERED_BELOW_BASE = 4
 # Acknowledged messages gathered into one Delivered item. Raise: fewer items, larger ones.
 RECEIPT_BATCH = 100
 # How long the gathering may take. Raise: fewer items; the second tick comes later.
@@ -133,6 +135,12 @@ MIN_USER_NAME = 3  # characters
 MAX_BLOCKED = 1_000  # people whom one user blocks
 # How long an owner trusts its copy of a user's devices without asking the directory again.
 USER_TTL = 60.0
+# The same for an id that is nobody's. Raise: who registers just now waits longer to be reachable.
+UNKNOWN_USER_TTL = 1.0
+# Users in an owner's memory. Lower: more reads of the directory.
+REMEMBERED_USERS = 200_000
+# Users that one read of the directory brings.
+LOAD_USERS = 500
 
 # --- The SDK ------------------------------------------------------------------------------------
 
@@ -148,3 +156,27 @@ READ_RECEIPT_IDS = 200  # of READ_RECEIPT_DELAY
 REST_TIMEOUT = 20.0
 # How long before its end a token is renewed. Raise: more logins. Lower: refusals by slow clocks.
 TOKEN_MARGIN = 120.0
+
+# --- Stores that pods share ---------------------------------------------------------------------
+
+# A member's record in Redis. Raise: a dead pod stays on the list. Lower: slow pods fall off it.
+MEMBER_TTL = 6.0
+MEMBER_REFRESH = 2.0  # how often it is written again; below a third of MEMBER_TTL
+MEMBER_POLL = 1.0  # how often the list is looked at; the answer is one number while nothing changed
+# How long a sudden loss of members must last before it is believed (L6). Raise: clients are sent
+# to dead gateways for longer. Lower: a store that lost its records moves users.
+MEMBERS_SETTLE = 15.0
+# A session of ZooKeeper: a dead pod stays on the list for so long.
+ZOOKEEPER_SESSION = 6.0
+# One call of Redis or ZooKeeper. Lower: a slow store counts as away.
+SHARED_STORE_TIMEOUT = 0.5
+SHARED_STORE_PAUSE = 1.0  # after a call that failed, Redis is not asked for so long
+# Push hints that wait for Kafka. Raise: more memory, fewer dropped while it is away.
+EVENT_BUFFER = 10_000
+EVENT_TIMEOUT = 30.0  # a hint that Kafka does not take is dropped after this
+EVENT_FLUSH = 3.0  # how long closing waits for what is on its way
+# Audit events on disk that wait for Kafka. What comes beyond is lost, and logged as an error.
+AUDIT_SPOOL_BYTES = 256 * MIB
+# One request of S3, and one part of a larger blob. Raise: fewer requests, more memory an upload.
+BLOB_TIMEOUT = 30.0
+BLOB_PART = 8 * MIB

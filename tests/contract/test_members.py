@@ -1,0 +1,139 @@
+"""What ports/members.py says may be relied upon, on every adapter."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from signet.adapters.members_redis import RedisMembers
+from signet.ports.members import Kind, Member, Members, State
+from tests.support.lanes import Server
+
+Open = Callable[[], Awaitable[Members]]
+SOON = 10.0
+
+
+@pytest.fixture
+async def open_members(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
+    """Opens one pod's view of the members; all of one test see each other."""
+    opened: list[Members] = []
+    open_one: Callable[[], Members] = request.getfixturevalue(f"{request.param}_members")
+
+    async def open_pod() -> Members:
+        opened.append(open_one())
+        return opened[-1]
+
+    yield open_pod
+    await asyncio.gather(*(members.close() for members in opened))
+
+
+@pytest.fixture
+def redis_members(redis_server: Server) -> Callable[[], Members]:
+    return lambda: RedisMembers(
+        f"redis://{redis_server.url}", ttl_s=0.6, refresh_s=0.1, poll_s=0.05, settle_s=1.0
+    )
+
+
+every_adapter = pytest.mark.parametrize(
+    "open_members", [pytest.param("redis", marks=pytest.mark.lane("redis"))], indirect=True
+)
+
+
+def pod(name: str = "", kind: Kind = Kind.ROUTER) -> Member:
+    return Member(
+        kind=kind,
+        name=name or f"router-{uuid4().hex[:8]}",
+        address="127.0.0.1:7500",
+        state=State.ACTIVE,
+        started_ms=1,
+        incarnation=uuid4().bytes,
+    )
+
+
+async def until(
+    watch: AsyncIterator[Sequence[Member]], wanted: Callable[[Sequence[Member]], bool]
+) -> Sequence[Member]:
+    """The first list that is as wanted."""
+    async with asyncio.timeout(SOON):
+        async for members in watch:
+            if wanted(members):
+                return members
+    raise AssertionError("the watch ended")
+
+
+@every_adapter
+async def test_a_member_that_was_put_is_on_everybodys_list_in_order(open_members: Open) -> None:
+    here, there = await open_members(), await open_members()
+    router, gateway = pod(), pod("gateway-0", Kind.GATEWAY)
+    await here.put(router)
+    await there.put(gateway)
+    for members in (here, there):
+        found = [one for one in await members.list() if one in (router, gateway)]
+        assert found == [gateway, router]
+
+
+@every_adapter
+async def test_a_member_that_is_put_again_is_changed_not_doubled(open_members: Open) -> None:
+    here, there = await open_members(), await open_members()
+    member = pod()
+    await here.put(member)
+    await here.put(replace(member, state=State.DRAINING))
+    found = [one for one in await there.list() if one.name == member.name]
+    assert found == [replace(member, state=State.DRAINING)]
+
+
+@every_adapter
+async def test_a_removed_member_is_gone_at_once_even_if_it_was_the_only_one(
+    open_members: Open,
+) -> None:
+    here, there = await open_members(), await open_members()
+    member = pod()
+    await here.put(member)
+    assert member in await there.list()
+    await here.remove(member)
+    assert member not in await here.list()
+    assert member not in await there.list()
+
+
+@every_adapter
+async def test_a_watch_shows_the_list_and_then_each_change(open_members: Open) -> None:
+    here, there = await open_members(), await open_members()
+    first, second = pod(), pod()
+    await here.put(first)
+    watch = there.watch()
+    assert first in await until(watch, lambda _: True)
+    await here.put(second)
+    await until(watch, lambda members: second in members)
+    await here.put(replace(first, state=State.DRAINING))
+    await until(watch, lambda members: replace(first, state=State.DRAINING) in members)
+    await here.remove(second)
+    await until(watch, lambda members: second not in members)
+
+
+@every_adapter
+async def test_closing_ends_a_watch(open_members: Open) -> None:
+    here = await open_members()
+    await here.put(pod())
+
+    async def follow() -> None:
+        async for _ in here.watch():
+            pass
+
+    following = asyncio.create_task(follow())
+    await asyncio.sleep(0)
+    await here.close()
+    async with asyncio.timeout(SOON):
+        await following
+
+
+@every_adapter
+async def test_a_pod_that_comes_again_replaces_its_former_life(open_members: Open) -> None:
+    before, after, other = await open_members(), await open_members(), await open_members()
+    member = pod()
+    await before.put(member)
+    await before.close()
+    again = replace(member, started_ms=2, incarnation=uuid4().bytes)
+    await after.put(again)
+    assert [one for one in await other.list() if one.name == member.name] == [again]
