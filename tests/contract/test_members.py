@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from signet.adapters.members_redis import RedisMembers
+from signet.adapters.members_zookeeper import ZooKeeperMembers
 from signet.ports.members import Kind, Member, Members, State
 from tests.support.lanes import Server
 
@@ -36,8 +37,18 @@ def redis_members(redis_server: Server) -> Callable[[], Members]:
     )
 
 
+@pytest.fixture
+def zookeeper_members(zookeeper_server: Server) -> Callable[[], Members]:
+    return lambda: ZooKeeperMembers(zookeeper_server.url, session_s=2, settle_s=1.0)
+
+
 every_adapter = pytest.mark.parametrize(
-    "open_members", [pytest.param("redis", marks=pytest.mark.lane("redis"))], indirect=True
+    "open_members",
+    [
+        pytest.param("redis", marks=pytest.mark.lane("redis")),
+        pytest.param("zookeeper", marks=pytest.mark.lane("zookeeper")),
+    ],
+    indirect=True,
 )
 
 
