@@ -1,0 +1,430 @@
+"""A Signet of one dict, for tests of the SDK: no sockets, no disk, and it misbehaves on demand.
+
+It keeps the rules of protos/protocol.md that a client can notice (order of sends, positions,
+acknowledgements, device sets, resume tokens) and names its faults: `lose_items`, `refuse_next`,
+`cut`, `hold_answers`. The real services are tested against the SDK in tests/e2e.
+"""
+
+import asyncio
+import base64
+import json
+import re
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from signet.client.transports.stream import Arrivals
+from signet.core.errors import RULES, Code
+from signet.core.ids import START, Position
+from signet.core.limits import MAX_PRE_KEYS
+from signet.v1 import messaging_pb2 as pb
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Device:
+    """One registered device: its keys as REST has them, and its inbox."""
+
+    user: bytes
+    id: int
+    registration: int
+    login_key: bytes
+    keys: Json
+    items: list[pb.Item] = field(default_factory=list)
+    last: Position = Position(1, 0)
+    sent_up_to: Position = START
+    counter: int = 0
+    resume: bytes = b""
+    stream: "SmallStream | None" = None
+
+
+@dataclass
+class User:
+    id: bytes
+    name: str
+    identity: str
+    devices: dict[int, Device] = field(default_factory=dict)
+
+
+class SmallStream:
+    """The client's end (signet.client.transports.stream.Stream)."""
+
+    def __init__(self, server: "SmallServer") -> None:
+        self.server, self.arrivals = server, Arrivals()
+        self.device: Device | None = None
+        self.over = False
+
+    def send(self, frame: pb.ClientFrame) -> None:
+        if not self.over:
+            copy = pb.ClientFrame.FromString(frame.SerializeToString())
+            asyncio.get_running_loop().call_soon(self.server.handle, self, copy)
+
+    async def receive(self) -> list[pb.ServerFrame]:
+        return await self.arrivals.take()
+
+    async def close(self) -> None:
+        self.end()
+
+    def push(self, frame: pb.ServerFrame) -> None:
+        if not self.over:
+            self.arrivals.add(pb.ServerFrame.FromString(frame.SerializeToString()))
+
+    def end(self, code: Code | None = None, retry_after_ms: int = 0) -> None:
+        if code is not None:
+            close = pb.Close(code=code.value, retry_after_ms=retry_after_ms)  # type: ignore[arg-type]
+            self.push(pb.ServerFrame(close=close))
+        self.over = True
+        self.arrivals.end()
+        if self.device is not None and self.device.stream is self:
+            self.device.stream = None
+
+
+class SmallServer:
+    """`dial` and `http` go into an Environment."""
+
+    def __init__(self) -> None:
+        self.users: dict[bytes, User] = {}
+        self.down = False
+        self.lose_items = 0  # so many pushed items are not delivered
+        self.hold_answers = False
+        self.refuse_next: deque[tuple[Code, int]] = deque()
+        self.sends: list[pb.Send] = []  # every try that reached the server
+        self.hellos: list[pb.Hello] = []
+        self.acks: list[Position] = []
+        self.fetched: list[bytes] = []
+        self.uploads: list[Json] = []
+        self.http = httpx.MockTransport(self._rest)
+        self.dialled: list[str] = []
+        self._next: dict[tuple[bytes, int, bytes], int] = defaultdict(lambda: 1)
+        self._taken: dict[tuple[bytes, int, bytes, bytes], bytes] = {}
+        self._made = 0
+
+    # --- faults -------------------------------------------------------------------------------
+
+    def cut(self, user: bytes) -> None:
+        """Break the streams of a user, without a word."""
+        for device in self.users[user].devices.values():
+            if device.stream is not None:
+                device.stream.end()
+
+    def close(self, user: bytes, code: Code) -> None:
+        for device in self.users[user].devices.values():
+            if device.stream is not None:
+                device.stream.end(code)
+
+    def forget_conversations(self) -> None:
+        """A new owner that remembers nothing of ordinals and answers."""
+        self._next.clear()
+        self._taken.clear()
+
+    def push(self, device: Device, item: pb.Item) -> None:
+        """Store an item and push it to an attached device."""
+        item.position.CopyFrom(_wire(Position(device.last.epoch, device.last.seq + 1)))
+        before = device.last if device.last.seq else START
+        item.follows.CopyFrom(_wire(before))
+        device.last = Position(device.last.epoch, device.last.seq + 1)
+        device.items.append(item)
+        if device.stream is not None:
+            if self.lose_items:
+                self.lose_items -= 1
+                return
+            self._deliver(device, item)
+
+    # --- the stream ---------------------------------------------------------------------------
+
+    async def dial(self, address: str) -> SmallStream:
+        self.dialled.append(address)
+        if self.down:
+            raise ConnectionRefusedError(address)
+        return SmallStream(self)
+
+    def handle(self, stream: SmallStream, frame: pb.ClientFrame) -> None:
+        if stream.over:
+            return
+        match frame.WhichOneof("body"):
+            case "hello":
+                self._hello(stream, frame.hello)
+            case "send":
+                self._send(stream, frame.send)
+            case "ack":
+                self._ack(stream, _position(frame.ack.up_to))
+            case "read":
+                self._read(stream, _position(frame.read.after))
+            case "heartbeat":
+                stream.push(pb.ServerFrame(heartbeat=pb.Heartbeat()))
+            case "bye":
+                stream.end(Code.BYE)
+
+    def _hello(self, stream: SmallStream, hello: pb.Hello) -> None:
+        self.hellos.append(hello)
+        device = self._by_token(hello)
+        if device is None:
+            code = Code.RESUME_REFUSED if hello.resume_token else Code.UNAUTHENTICATED
+            return stream.end(code)
+        if hello.connection_counter <= device.counter:
+            return stream.end(Code.STALE_CONNECTION)
+        if device.stream is not None:
+            device.stream.end(Code.DISPLACED)
+        device.counter, device.stream, stream.device = hello.connection_counter, stream, device
+        device.resume = b"%s/%d/%d" % (device.user, device.id, device.counter)
+        device.sent_up_to = _position(hello.position)
+        welcome = pb.Welcome(session_id=bytes(16), resume_token=device.resume, heartbeat_seconds=30)
+        stream.push(pb.ServerFrame(welcome=welcome))
+        return self._read(stream, _position(hello.position))
+
+    def _by_token(self, hello: pb.Hello) -> Device | None:
+        for user in self.users.values():
+            for device in user.devices.values():
+                if hello.resume_token and hello.resume_token == device.resume:
+                    return device
+                if hello.token and hello.token == _token(device):
+                    return device
+        return None
+
+    def _read(self, stream: SmallStream, after: Position) -> None:
+        device = stream.device
+        assert device is not None
+        for item in device.items:
+            if _position(item.position) > after:
+                copy = pb.Item()
+                copy.CopyFrom(item)
+                if _position(item.position).seq == 1:
+                    copy.follows.CopyFrom(_wire(after))
+                self._deliver(device, copy)
+        stream.push(pb.ServerFrame(caught_up=pb.CaughtUp(up_to=_wire(device.last))))
+
+    def _deliver(self, device: Device, item: pb.Item) -> None:
+        device.sent_up_to = max(device.sent_up_to, _position(item.position))
+        if device.stream is not None:
+            device.stream.push(pb.ServerFrame(item=item))
+
+    def _ack(self, stream: SmallStream, up_to: Position) -> None:
+        device = stream.device
+        assert device is not None
+        self.acks.append(up_to)
+        if up_to > device.sent_up_to:
+            return stream.end(Code.ACK_BEYOND_SENT)
+        gone = [item for item in device.items if _position(item.position) <= up_to]
+        device.items = [item for item in device.items if _position(item.position) > up_to]
+        for item in gone:
+            if item.HasField("envelope"):
+                self._delivered(device, item.envelope)
+        return None
+
+    def _delivered(self, by: Device, envelope: pb.Envelope) -> None:
+        sender = self.users[envelope.sender].devices.get(envelope.sender_device)
+        if sender is not None:
+            ids = [envelope.message_id]
+            delivered = pb.Delivered(by=by.user, by_device=by.id, message_ids=ids)
+            self.push(sender, pb.Item(delivered=delivered))
+
+    def _send(self, stream: SmallStream, send: pb.Send) -> None:
+        sender = stream.device
+        assert sender is not None
+        self.sends.append(send)
+        if self.hold_answers:
+            return
+        if self.refuse_next:
+            code, retry_after_ms = self.refuse_next.popleft()
+            return self._refuse(stream, send, code, retry_after_ms)
+        key = (sender.user, sender.id, send.to, send.message_id)
+        digest = b"".join(content.content for content in send.contents)
+        if key in self._taken:
+            if self._taken[key] != digest:
+                return self._refuse(stream, send, Code.ID_REUSED)
+            return self._sent(stream, send)
+        mismatch = self._mismatch(sender, send)
+        if mismatch is not None:
+            return self._refuse(stream, send, Code.WRONG_DEVICES, devices=mismatch)
+        if send.fleeting:
+            return self._spread(sender, send)
+        conversation = key[:3]
+        if send.ordinal not in (self._next[conversation], send.base):
+            return self._refuse(stream, send, Code.OUT_OF_ORDER)
+        self._next[conversation] = send.ordinal + 1
+        self._taken[key] = digest
+        self._spread(sender, send)
+        return self._sent(stream, send)
+
+    def _spread(self, sender: Device, send: pb.Send) -> None:
+        for content in send.contents:
+            envelope = pb.Envelope(
+                sender=sender.user,
+                sender_device=sender.id,
+                message_id=send.message_id,
+                type=content.type,
+                content=content.content,
+                sender_registration_id=sender.registration,
+            )
+            device = self.users[send.to].devices[content.device_id]
+            if not send.fleeting:
+                self.push(device, pb.Item(envelope=envelope))
+            elif device.stream is not None:
+                device.stream.push(pb.ServerFrame(fleeting=pb.Fleeting(envelope=envelope)))
+
+    def _mismatch(self, sender: Device, send: pb.Send) -> pb.DeviceMismatch | None:
+        devices = {d.id: d for d in self.users[send.to].devices.values() if d is not sender}
+        given = {content.device_id: content.registration_id for content in send.contents}
+        stale = [i for i, r in given.items() if i in devices and devices[i].registration != r]
+        found = pb.DeviceMismatch(
+            missing=devices.keys() - given.keys(), extra=given.keys() - devices.keys(), stale=stale
+        )
+        return found if found.ByteSize() else None
+
+    def _sent(self, stream: SmallStream, send: pb.Send) -> None:
+        answer = pb.Answer(message_id=send.message_id, ordinal=send.ordinal, sent=pb.Sent())
+        stream.push(pb.ServerFrame(answer=answer))
+
+    def _refuse(
+        self,
+        stream: SmallStream,
+        send: pb.Send,
+        code: Code,
+        retry_after_ms: int = 0,
+        devices: pb.DeviceMismatch | None = None,
+    ) -> None:
+        refusal = pb.Refusal(code=code.value, retry_after_ms=retry_after_ms, devices=devices)  # type: ignore[arg-type]
+        answer = pb.Answer(message_id=send.message_id, ordinal=send.ordinal, refused=refusal)
+        stream.push(pb.ServerFrame(answer=answer))
+
+    # --- keys ---------------------------------------------------------------------------------
+
+    def _rest(self, request: httpx.Request) -> httpx.Response:
+        if self.down:
+            raise httpx.ConnectError("down")
+        body: Json = json.loads(request.content) if request.content else {}
+        for method, pattern, handler in self._routes():
+            match = re.fullmatch(pattern, request.url.path)
+            if match and method == request.method:
+                token = request.headers.get("authorization", "").removeprefix("Bearer ")
+                return handler(self._bearer(token), body, *match.groups())  # type: ignore[no-any-return]
+        return _problem(Code.NOT_FOUND)
+
+    def _routes(self) -> list[tuple[str, str, Any]]:
+        return [
+            ("GET", "/v1/server", self._server),
+            ("POST", "/v1/register", self._register),
+            ("POST", "/v1/login/nonce", lambda *_: _ok({"nonce": _b64(bytes(32))})),
+            ("POST", "/v1/login", self._login),
+            ("GET", "/v1/users/by-name/(.+)", self._find),
+            ("GET", "/v1/keys/count", self._count),
+            ("POST", "/v1/keys/check", lambda *_: _ok({"same": True})),
+            ("POST", "/v1/keys/upload", self._upload),
+            ("GET", "/v1/keys/(.+)", self._bundles),
+            ("GET", "/v1/account", self._account),
+            ("PATCH", "/v1/account", self._account),
+        ]
+
+    def _bearer(self, token: str) -> Device | None:
+        every = (d for u in self.users.values() for d in u.devices.values())
+        return next((device for device in every if token == _token(device)), None)
+
+    def _server(self, *_: object) -> httpx.Response:
+        return _ok(
+            {
+                "server_name": "small",
+                "websocket": "ws://small.test/v1/connect",
+                "grpc": "small.test:7401",
+            }
+        )
+
+    def _register(self, _: object, body: Json) -> httpx.Response:
+        if any(body["user_name"] == user.name for user in self.users.values()):
+            return _problem(Code.USER_NAME_TAKEN)
+        self._made += 1
+        user = User(self._made.to_bytes(16, "big"), body["user_name"], body["identity_key"])
+        self.users[user.id] = user
+        device = self.add_device(user, body["registration_id"], body["keys"])
+        token = {"token": _token(device), "expires_at": 2**40}
+        return _ok(
+            {
+                "user_id": str(UUID(bytes=user.id)),
+                "device_id": device.id,
+                "recovery_key": "once",
+                "token": token,
+            }
+        )
+
+    def add_device(self, user: User, registration: int, keys: Json) -> Device:
+        device = Device(user.id, len(user.devices) + 1, registration, b"", keys)
+        user.devices[device.id] = device
+        return device
+
+    def _login(self, _: object, body: Json) -> httpx.Response:
+        user = self.users.get(UUID(body["user_id"]).bytes)
+        device = user.devices.get(body["device_id"]) if user else None
+        if device is None:
+            return _problem(Code.UNAUTHENTICATED)
+        return _ok({"token": _token(device), "expires_at": 2**40})
+
+    def _find(self, _: object, __: Json, name: str) -> httpx.Response:
+        found = next((user for user in self.users.values() if user.name == name), None)
+        return _ok({"user_id": str(UUID(bytes=found.id))}) if found else _problem(Code.NOT_FOUND)
+
+    def _bundles(self, _: object, __: Json, user_id: str) -> httpx.Response:
+        user = self.users.get(UUID(user_id).bytes)
+        if user is None:
+            return _problem(Code.NOT_FOUND)
+        self.fetched.append(user.id)
+        devices = [_bundle(device) for device in user.devices.values()]
+        return _ok({"user_id": user_id, "identity_key": user.identity, "devices": devices})
+
+    def _count(self, device: Device, _: Json) -> httpx.Response:
+        keys = device.keys
+        return _ok(
+            {"pre_keys": len(keys["pre_keys"]), "kyber_pre_keys": len(keys["kyber_pre_keys"])}
+        )
+
+    def _upload(self, device: Device, body: Json) -> httpx.Response:
+        assert len(body["pre_keys"]) <= MAX_PRE_KEYS
+        self.uploads.append(body)
+        device.keys.update({kind: keys for kind, keys in body.items() if keys})
+        return self._count(device, {})
+
+    def _account(self, device: Device, _: Json) -> httpx.Response:
+        user = self.users[device.user]
+        listed = [
+            {"device_id": d.id, "registration_id": d.registration, "name": "", "created_at": 0}
+            for d in user.devices.values()
+        ]
+        return _ok({"user_id": str(UUID(bytes=user.id)), "devices": listed})
+
+
+def _bundle(device: Device) -> Json:
+    keys = device.keys
+    one_time, kyber = keys["pre_keys"], keys["kyber_pre_keys"]
+    bundle = {
+        "device_id": device.id,
+        "registration_id": device.registration,
+        "signed_pre_key": keys["signed_pre_key"],
+        "kyber_pre_key": kyber.pop() if kyber else keys["last_resort_kyber_pre_key"],
+    }
+    return {**bundle, "pre_key": one_time.pop()} if one_time else bundle
+
+
+def _token(device: Device) -> str:
+    return f"{device.user.hex()}/{device.id}"
+
+
+def _ok(body: Json) -> httpx.Response:
+    return httpx.Response(200, json=body)
+
+
+def _problem(code: Code) -> httpx.Response:
+    return httpx.Response(RULES[code].http, json={"code": code.name, "retry_after_ms": 0})
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _wire(at: Position) -> pb.Position:
+    return pb.Position(epoch=at.epoch, seq=at.seq)
+
+
+def _position(wire: pb.Position) -> Position:
+    return Position(wire.epoch, wire.seq)
