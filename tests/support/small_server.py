@@ -35,7 +35,7 @@ class Device:
     login_key: bytes
     keys: Json
     items: list[pb.Item] = field(default_factory=list)
-    last: Position = Position(1, 0)
+    last: Position = field(default_factory=lambda: Position(1, 0))
     sent_up_to: Position = START
     counter: int = 0
     resume: bytes = b""
@@ -227,7 +227,7 @@ class SmallServer:
         assert sender is not None
         self.sends.append(send)
         if self.hold_answers:
-            return
+            return None
         if self.refuse_next:
             code, retry_after_ms = self.refuse_next.popleft()
             return self._refuse(stream, send, code, retry_after_ms)

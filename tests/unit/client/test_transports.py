@@ -1,0 +1,133 @@
+"""Both transports over real sockets on loopback, in front of the small server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+import websockets
+
+from signet.client import Client, Environment, MessageReceived
+from signet.client.transports import grpc_stream, websocket
+from signet.client.transports.stream import StreamEnded
+from signet.core.errors import Code
+from signet.v1 import messaging_pb2 as pb
+from tests.support.small_server import SmallServer, SmallStream
+
+
+async def frames_of(stream: SmallStream) -> AsyncIterator[pb.ServerFrame]:
+    while True:
+        try:
+            frames = await stream.receive()
+        except StreamEnded:
+            return
+        for frame in frames:
+            yield frame
+
+
+@asynccontextmanager
+async def websocket_front(server: SmallServer) -> AsyncIterator[Environment]:
+    async def serve(connection: websockets.ServerConnection) -> None:
+        stream = SmallStream(server)
+
+        async def read() -> None:
+            async for message in connection:
+                assert isinstance(message, bytes)
+                server.handle(stream, pb.ClientFrame.FromString(message))
+            stream.end()
+
+        reading = asyncio.create_task(read())
+        async for frame in frames_of(stream):
+            await connection.send(frame.SerializeToString())
+        await connection.close(4000)
+        await asyncio.gather(reading, return_exceptions=True)
+
+    protocol = [websockets.Subprotocol(websocket.SUBPROTOCOL)]
+    async with websockets.serve(
+        serve, "127.0.0.1", 0, subprotocols=protocol, compression=None
+    ) as front:
+        port = next(iter(front.sockets)).getsockname()[1]
+        address = f"ws://127.0.0.1:{port}/v1/connect"
+        yield Environment(dial=lambda _: websocket.dial(address), http=server.http)
+
+
+@asynccontextmanager
+async def grpc_front(server: SmallServer) -> AsyncIterator[Environment]:
+    async def connect(
+        requests: AsyncIterator[pb.ClientFrame], _: object
+    ) -> AsyncIterator[pb.ServerFrame]:
+        stream = SmallStream(server)
+
+        async def read() -> None:
+            async for frame in requests:
+                server.handle(stream, frame)
+            stream.end()
+
+        reading = asyncio.create_task(read())
+        async for frame in frames_of(stream):
+            yield frame
+        reading.cancel()
+
+    handler = grpc.stream_stream_rpc_method_handler(
+        connect,
+        request_deserializer=pb.ClientFrame.FromString,
+        response_serializer=pb.ServerFrame.SerializeToString,
+    )
+    front = grpc.aio.server()
+    service = grpc.method_handlers_generic_handler("signet.v1.Messaging", {"Connect": handler})
+    front.add_generic_rpc_handlers((service,))
+    port = front.add_insecure_port("127.0.0.1:0")
+    await front.start()
+    try:
+        yield Environment(dial=lambda _: grpc_stream.dial(f"127.0.0.1:{port}"), http=server.http)
+    finally:
+        await front.stop(0)
+
+
+FRONTS = {"websocket": websocket_front, "grpc": grpc_front}
+
+
+@pytest.mark.parametrize("transport", FRONTS)
+async def test_messages_cross_a_real_socket_and_a_close_says_why(
+    transport: str, tmp_path: Path
+) -> None:
+    server = SmallServer()
+    async with FRONTS[transport](server) as environment:
+        alice, bob = [
+            await Client.register(
+                server="http://small.test",
+                store=tmp_path / name,
+                user_name=name,
+                environment=environment,
+            )
+            for name in ("alice", "bob")
+        ]
+        async with alice, bob:
+            await alice.wait_online()
+            for number in range(50):
+                await alice.send(bob.user_id, f"{number} " + "x" * 1000)
+            heard = []
+            async for event in bob.events():
+                if isinstance(event, MessageReceived):
+                    heard.append(event.message.text.split()[0])
+                    if len(heard) == 50:
+                        break
+            assert heard == [str(number) for number in range(50)]
+            server.close(alice.user_id, Code.DISPLACED)
+            async for event in alice.events():
+                if getattr(event, "code", None) is Code.DISPLACED:
+                    break
+
+
+@pytest.mark.parametrize("dial", [websocket.dial, grpc_stream.dial], ids=["websocket", "grpc"])
+async def test_nobody_at_the_address_is_a_connection_error(
+    dial: object, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grpc_stream, "CONNECT_TIMEOUT", 0.3)
+    address = f"127.0.0.1:{unused_tcp_port}"
+    if dial is websocket.dial:
+        address = f"ws://{address}/v1/connect"
+    with pytest.raises(ConnectionError):
+        await dial(address)  # type: ignore[operator]
