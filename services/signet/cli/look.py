@@ -1,0 +1,83 @@
+"""How the command line looks: colours, ticks, times and names, in one place."""
+
+import sys
+from datetime import datetime
+
+from rich.console import Console
+from rich.theme import Theme
+
+from signet.client import Online, Status
+from signet.core.ids import UserId, show
+
+THEME = Theme(
+    {
+        "me": "bold green",
+        "peer": "bold cyan",
+        "quiet": "bright_black",
+        "good": "green",
+        "bad": "bold red",
+        "warn": "yellow",
+        "copy": "bold white",
+        "read": "bright_cyan",
+    }
+)
+TICKS = {
+    Status.FAILED: ("✗", "bad"),
+    Status.PENDING: ("…", "quiet"),
+    Status.SENT: ("✓", "quiet"),
+    Status.DELIVERED: ("✓✓", "quiet"),
+    Status.READ: ("✓✓", "read"),
+}
+WORDS = {
+    Status.FAILED: "failed",
+    Status.PENDING: "waiting to be sent",
+    Status.SENT: "sent",
+    Status.DELIVERED: "delivered",
+    Status.READ: "read",
+}
+
+
+def console(stderr: bool = False) -> Console:
+    """Colours on a terminal, plain text elsewhere; long lines are left to whoever reads."""
+    return Console(
+        theme=THEME, stderr=stderr, highlight=False, soft_wrap=True, emoji=False, file=None
+    )
+
+
+def is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def tick(status: Status) -> str:
+    """The ticks of an outgoing message, as rich markup."""
+    mark, style = TICKS[status]
+    return f"[{style}]{mark}[/]"
+
+
+def short(user: UserId) -> str:
+    """How somebody is called whose name is not known here."""
+    return show(user)[:8]
+
+
+def clock(unix_ms: int) -> str:
+    """Hours and minutes, local time."""
+    return datetime.fromtimestamp(unix_ms / 1000).strftime("%H:%M")
+
+
+def presence(status: Online, last_seen_ms: int, now_ms: int) -> str:
+    """`online`, `away`, or when somebody was last seen."""
+    if status is Online.ONLINE:
+        return "online"
+    if status is Online.AWAY:
+        return "away"
+    return f"last seen {ago(now_ms - last_seen_ms)}" if last_seen_ms else "offline"
+
+
+def ago(elapsed_ms: int) -> str:
+    """A length of time in a person's words."""
+    seconds = max(0, elapsed_ms // 1000)
+    for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {word}{'s' if count > 1 else ''} ago"
+    return "just now"

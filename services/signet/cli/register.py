@@ -1,0 +1,85 @@
+"""`signet register NAME`."""
+
+import asyncio
+import json
+from typing import Annotated
+
+import typer
+
+from signet.cli import look, stores
+from signet.cli.failures import Exit, Problem, explained
+from signet.cli.options import DEFAULT_SERVER, Json, Store
+from signet.cli.stores import Place
+from signet.client import Client
+from signet.client import Transport as TransportName
+from signet.core.ids import show
+
+
+def register(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Your user name.")],
+    server: Annotated[str, typer.Option(help="Where the server's REST is.")] = DEFAULT_SERVER,
+    store: Store = None,
+    invitation: Annotated[str, typer.Option(help="From the server's operator.")] = "",
+    hidden: Annotated[bool, typer.Option("--hidden", help="Nobody finds you by name.")] = False,
+    grpc: Annotated[bool, typer.Option("--grpc", help="Speak gRPC, not WebSocket.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make an account, with its keys on this machine."""
+    with explained(as_json):
+        place = stores.new_place(name, store)
+        if place.exists:
+            advice = f"signet chat PEER --as {name}; or another name"
+            raise Problem("STORE_EXISTS", f"{place.folder} is taken", advice, Exit.STORE)
+        transport: TransportName = "grpc" if grpc else "websocket"
+        told = asyncio.run(_register(place, name, server, invitation, not hidden, transport))
+    if as_json:
+        print(json.dumps(told))
+    else:
+        _welcome(name, told, place)
+
+
+async def _register(
+    place: Place,
+    name: str,
+    server: str,
+    invitation: str,
+    findable: bool,
+    transport: TransportName,
+) -> dict[str, str | int]:
+    place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        client = await Client.register(
+            server=server,
+            store=place.file,
+            user_name=name,
+            findable=findable,
+            invitation=invitation,
+            transport=transport,
+        )
+    except BaseException:
+        _forget(place)
+        raise
+    told: dict[str, str | int] = {
+        "user_name": name,
+        "user_id": show(client.user_id),
+        "device_id": client.device_id,
+        "recovery_key": client.recovery_key or "",
+    }
+    await client.close()
+    return told
+
+
+def _forget(place: Place) -> None:
+    """A store without an account is of no use, and would be in the way of the next try."""
+    for left in place.folder.glob(f"{place.file.name}*"):
+        left.unlink()
+    place.folder.rmdir()
+
+
+def _welcome(name: str, told: dict[str, str | int], place: Place) -> None:
+    out = look.console()
+    out.print(f"[good]●[/] [me]{name}[/] is registered. [quiet]Keys: {place.folder}[/]")
+    if key := told["recovery_key"]:
+        out.print(f"  recovery key: [copy]{key}[/]")
+        out.print("  [quiet]shown once: it takes the account over when this machine is lost[/]")
+    out.print(f"  talk: [copy]signet chat PEER --as {name}[/]")
