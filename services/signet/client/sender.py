@@ -18,7 +18,7 @@ from signet.client.sealing import Self
 from signet.client.store.outgoing import Row
 from signet.core.backoff import Backoff
 from signet.core.errors import RULES, Code, Retry, SignetError
-from signet.core.ids import UserId
+from signet.core.ids import MessageId, UserId
 from signet.core.outbox import Completed, Effect, Failed, Outbox, Seal, Transmit, WakeAt
 from signet.e2e import E2eError
 from signet.v1.messaging_pb2 import Answer, ClientFrame, DeviceMismatch, Send
@@ -66,6 +66,7 @@ class Sender:
         self._store, self._me, self._keys = store, me, keys
         self._transmit, self._ended, self._identity_changed = transmit, ended, identity_changed
         self._conversations: dict[UserId, _Conversation] = {}
+        self._peers: dict[MessageId, UserId] = {}
         self._open = False
 
     def add(self, rows: Iterable[Row]) -> None:
@@ -88,11 +89,9 @@ class Sender:
 
     def answered(self, answer: Answer) -> None:
         """The server's answer to a send (fleeting ones have none that matters)."""
-        for peer, conversation in self._conversations.items():
-            row = conversation.rows.get(answer.ordinal)
-            if row is not None and row.id == answer.message_id:
-                return self._answered(peer, conversation, answer)
-        return None
+        peer = self._peers.get(MessageId(answer.message_id))
+        if peer is not None:
+            self._answered(peer, self._conversations[peer], answer)
 
     def retry(self, peer: UserId) -> None:
         """Something that held a conversation up is gone: consent was given, time has passed."""
@@ -136,6 +135,7 @@ class Sender:
         if row.ordinal in conversation.rows:
             return False
         conversation.rows[row.ordinal] = row
+        self._peers[row.id] = row.peer
         if row.sealed is not None:
             conversation.sends[row.ordinal] = Send.FromString(row.sealed)
         conversation.outbox.add(row.ordinal, row.queued_at, sealed=row.sealed is not None)
@@ -168,7 +168,9 @@ class Sender:
 
     def _forget(self, conversation: _Conversation, ordinal: int) -> Row:
         conversation.sends.pop(ordinal, None)
-        return conversation.rows.pop(ordinal)
+        row = conversation.rows.pop(ordinal)
+        self._peers.pop(row.id, None)
+        return row
 
     def _wake_at(self, peer: UserId, conversation: _Conversation, at: float) -> None:
         if conversation.waking is not None:
