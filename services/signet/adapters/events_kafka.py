@@ -224,11 +224,12 @@ class _Subscription:
             await self.close()
 
     async def close(self) -> None:
-        """Commit where it has got to and leave the group."""
+        """Commit where it has got to and leave the group; a Kafka that is away finds out later."""
         if not self._closed:
             self._closed = True
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, self._consumer.close)
+            closing = loop.run_in_executor(self._thread, self._consumer.close)
+            await asyncio.wait([closing], timeout=limits.EVENT_FLUSH)
             self._thread.shutdown(wait=False)
 
     def _take(self) -> list[Message]:

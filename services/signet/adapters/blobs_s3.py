@@ -1,0 +1,166 @@
+"""Blobs in a bucket of S3, or of anything that speaks it.
+
+What may be relied upon: a blob appears whole or not at all. Up to BLOB_PART it goes up in one
+request that S3 refuses if the name is taken; a larger one goes up in parts, and its name is
+looked at before: two who put the same new name at the same moment may both succeed, and one of
+the two stands, whole. How durable a blob is, is the bucket's matter. Parts of an upload that
+ended in the middle are thrown away; where that fails too, the bucket's own rule for incomplete
+uploads must do it. No request takes longer than BLOB_TIMEOUT.
+"""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, GenericError
+from obstore.store import S3Store
+
+from signet.core import limits
+from signet.ports.blobs import BlobInfo, BlobNotFound
+
+if TYPE_CHECKING:  # they exist for type checkers alone
+    from obstore.store import S3Config
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
+CHUNK = 256 * 1024  # what `get` yields at the least, but for the last
+PARTS_AT_ONCE = 2
+RETRIES = 3
+
+
+class S3Blobs:
+    """`endpoint` is "" for AWS itself; plain HTTP is taken only if the endpoint says so."""
+
+    def __init__(
+        self,
+        bucket: str,
+        *,
+        access_key: str,
+        secret_key: str,
+        region: str = "us-east-1",
+        endpoint: str = "",
+        timeout_s: float = limits.BLOB_TIMEOUT,
+    ) -> None:
+        bound = timedelta(seconds=timeout_s)
+        where: S3Config = {
+            "access_key_id": access_key,
+            "secret_access_key": secret_key,
+            "region": region,
+        }
+        if endpoint:
+            where["endpoint"] = endpoint
+        self._store = S3Store(
+            bucket,
+            config=where,
+            client_options={
+                "allow_http": endpoint.startswith("http://"),
+                "timeout": bound,
+                "connect_timeout": min(bound, timedelta(seconds=2)),
+            },
+            retry_config={"max_retries": RETRIES, "retry_timeout": bound},
+        )
+
+    async def put(self, name: str, chunks: AsyncIterator[bytes], size: int) -> BlobInfo:
+        """See Blobs.
+
+        Raises:
+            ConnectionError: S3 did not answer; whether the blob is there is unknown.
+        """
+        if not NAME.fullmatch(name):
+            raise ValueError("a blob's name has 1-200 letters, digits, - and _")
+        with _unavailable():
+            if size <= limits.BLOB_PART:
+                await self._put_whole(name, chunks, size)
+            else:
+                await self._put_parts(name, chunks, size)
+        return await self.info(name)
+
+    async def get(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """See Blobs. A range beyond the end is cut off there.
+
+        Raises:
+            ConnectionError: S3 did not answer, on any step.
+        """
+        size = (await self.info(name)).size
+        stop = size if end is None else min(end, size)
+        if start >= stop:
+            return
+        with _unavailable():
+            found = await obstore.get_async(self._store, name, options={"range": (start, stop)})
+            async for chunk in found.stream(min_chunk_size=CHUNK):
+                yield bytes(chunk)
+
+    async def info(self, name: str) -> BlobInfo:
+        """See Blobs.
+
+        Raises:
+            ConnectionError: S3 did not answer.
+        """
+        if not NAME.fullmatch(name):
+            raise BlobNotFound(name)
+        with _unavailable():
+            try:
+                found = await obstore.head_async(self._store, name)
+            except FileNotFoundError:
+                raise BlobNotFound(name) from None
+        return BlobInfo(name, found["size"], int(found["last_modified"].timestamp() * 1000))
+
+    async def delete(self, name: str) -> None:
+        """See Blobs.
+
+        Raises:
+            ConnectionError: S3 did not answer; whether the blob is there is unknown.
+        """
+        if NAME.fullmatch(name):
+            with _unavailable():
+                try:
+                    await obstore.delete_async(self._store, name)
+                except FileNotFoundError:
+                    return
+
+    async def close(self) -> None:
+        """Connections end with the object."""
+
+    async def _put_whole(self, name: str, chunks: AsyncIterator[bytes], size: int) -> None:
+        whole = b"".join([chunk async for chunk in _exactly(chunks, size)])
+        try:
+            await obstore.put_async(self._store, name, whole, mode="create")
+        except AlreadyExistsError:
+            raise ValueError("there is a blob of that name") from None
+
+    async def _put_parts(self, name: str, chunks: AsyncIterator[bytes], size: int) -> None:
+        try:
+            await obstore.head_async(self._store, name)
+        except FileNotFoundError:
+            await obstore.put_async(
+                self._store,
+                name,
+                _exactly(chunks, size),
+                use_multipart=True,
+                chunk_size=limits.BLOB_PART,
+                max_concurrency=PARTS_AT_ONCE,
+            )
+        else:
+            raise ValueError("there is a blob of that name")
+
+
+async def _exactly(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+    """The same chunks. Raises: ValueError where they are not `size` bytes, before the last."""
+    left = size
+    async for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise ValueError(f"more than {size} bytes came")
+        yield chunk
+    if left:
+        raise ValueError(f"{left} of {size} bytes did not come")
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except GenericError as error:
+        raise ConnectionError("S3 did not answer") from error

@@ -1,0 +1,140 @@
+"""What ports/blobs.py says may be relied upon, on every adapter."""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from signet.adapters.blobs_s3 import S3Blobs
+from signet.core import limits
+from signet.ports.blobs import BlobNotFound, Blobs
+from tests.support.lanes import Server, s3
+
+SMALL = os.urandom(100_000)
+LARGE = os.urandom(limits.BLOB_PART + 3_000_001)  # more than one part
+
+
+@pytest.fixture
+async def blobs(request: pytest.FixtureRequest) -> AsyncIterator[Blobs]:
+    store: Blobs = request.getfixturevalue(f"{request.param}_blobs")
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def s3_blobs(s3_server: Server) -> Blobs:
+    return S3Blobs(
+        s3.BUCKET,
+        access_key=s3.ACCESS,
+        secret_key=s3.SECRET,
+        region=s3.REGION,
+        endpoint=f"http://{s3_server.url}",
+    )
+
+
+every_adapter = pytest.mark.parametrize(
+    "blobs", [pytest.param("s3", marks=pytest.mark.lane("s3"))], indirect=True
+)
+every_size = pytest.mark.parametrize("data", [b"", b"x", SMALL, LARGE], ids=len)
+
+
+def new_name() -> str:
+    return uuid4().hex
+
+
+async def chunked(data: bytes, size: int = 70_000) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+async def read(blobs: Blobs, name: str, start: int = 0, end: int | None = None) -> bytes:
+    return b"".join([chunk async for chunk in blobs.get(name, start, end)])
+
+
+@every_adapter
+@every_size
+async def test_what_was_put_is_read_back(blobs: Blobs, data: bytes) -> None:
+    name = new_name()
+    info = await blobs.put(name, chunked(data), len(data))
+    assert (info.name, info.size) == (name, len(data))
+    assert abs(info.written_ms / 1000 - time.time()) < 60
+    assert await blobs.info(name) == info
+    assert await read(blobs, name) == data
+
+
+@every_adapter
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, 10), (5, 6), (10, None), (99_990, 200_000), (7, 7), (100_000, None)]
+)
+async def test_a_range_is_read(blobs: Blobs, start: int, end: int | None) -> None:
+    name = new_name()
+    await blobs.put(name, chunked(SMALL), len(SMALL))
+    assert await read(blobs, name, start, end) == SMALL[start:end]
+
+
+@every_adapter
+async def test_an_unknown_blob_is_not_found(blobs: Blobs) -> None:
+    with pytest.raises(BlobNotFound):
+        await blobs.info(new_name())
+    with pytest.raises(BlobNotFound):
+        await read(blobs, new_name())
+    with pytest.raises(BlobNotFound):
+        await read(blobs, new_name(), 5, 6)
+    await blobs.delete(new_name())
+
+
+@every_adapter
+async def test_a_deleted_blob_is_gone(blobs: Blobs) -> None:
+    name = new_name()
+    await blobs.put(name, chunked(SMALL), len(SMALL))
+    await blobs.delete(name)
+    with pytest.raises(BlobNotFound):
+        await read(blobs, name)
+
+
+@every_adapter
+@pytest.mark.parametrize("data", [SMALL, LARGE], ids=len)
+async def test_a_blob_does_not_change(blobs: Blobs, data: bytes) -> None:
+    name = new_name()
+    await blobs.put(name, chunked(data), len(data))
+    with pytest.raises(ValueError, match="name"):
+        await blobs.put(name, chunked(bytes(len(data))), len(data))
+    assert await read(blobs, name) == data
+
+
+@every_adapter
+@pytest.mark.parametrize("data", [SMALL, LARGE], ids=len)
+@pytest.mark.parametrize("claimed", [-1, 1])
+async def test_a_blob_of_another_size_than_was_said_does_not_appear(
+    blobs: Blobs, data: bytes, claimed: int
+) -> None:
+    name = new_name()
+    with pytest.raises(ValueError, match="bytes"):
+        await blobs.put(name, chunked(data), len(data) + claimed)
+    with pytest.raises(BlobNotFound):
+        await blobs.info(name)
+
+
+@every_adapter
+@pytest.mark.parametrize("data", [SMALL, LARGE], ids=len)
+async def test_an_upload_that_ends_in_the_middle_does_not_appear(blobs: Blobs, data: bytes) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield data[: len(data) // 2]
+        raise ConnectionResetError("the client is gone")
+
+    name = new_name()
+    with pytest.raises(ConnectionResetError):
+        await blobs.put(name, broken(), len(data))
+    with pytest.raises(BlobNotFound):
+        await blobs.info(name)
+
+
+@every_adapter
+@pytest.mark.parametrize("name", ["", "..", "../other", "a/b", "a b", "x" * 1_000])
+async def test_a_malformed_name_is_refused(blobs: Blobs, name: str) -> None:
+    with pytest.raises(ValueError, match="name"):
+        await blobs.put(name, chunked(b"x"), 1)
+    with pytest.raises(BlobNotFound):
+        await blobs.info(name)

@@ -1,0 +1,76 @@
+"""S3 killed and stopped: every wait is bounded, and what was stored is there afterwards."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from signet.adapters.blobs_s3 import S3Blobs
+from signet.ports.blobs import BlobNotFound
+from tests.support.lanes import Server, s3
+
+pytestmark = pytest.mark.lane("s3")
+TIMEOUT = 0.5
+BOUND = 10 * TIMEOUT  # with the tries again
+DATA = os.urandom(1_000)
+
+
+@pytest.fixture
+def blobs(s3_server: Server) -> S3Blobs:
+    return S3Blobs(
+        s3.BUCKET,
+        access_key=s3.ACCESS,
+        secret_key=s3.SECRET,
+        endpoint=f"http://{s3_server.url}",
+        timeout_s=TIMEOUT,
+    )
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    yield DATA
+
+
+async def read(blobs: S3Blobs, name: str) -> bytes:
+    return b"".join([chunk async for chunk in blobs.get(name)])
+
+
+async def refuses_everything(blobs: S3Blobs, name: str) -> None:
+    for call in (
+        blobs.put(uuid4().hex, chunks(), len(DATA)),
+        read(blobs, name),
+        blobs.info(name),
+        blobs.delete(uuid4().hex),
+    ):
+        with pytest.raises(ConnectionError):
+            async with asyncio.timeout(BOUND):
+                await call
+
+
+async def test_a_dead_s3_is_an_error_in_time_and_what_it_had_is_back_with_it(
+    s3_server: Server, blobs: S3Blobs
+) -> None:
+    name = uuid4().hex
+    await blobs.put(name, chunks(), len(DATA))
+    s3_server.kill()
+    await refuses_everything(blobs, name)
+    await asyncio.to_thread(s3_server.restart)
+    assert await read(blobs, name) == DATA
+
+
+async def test_a_stopped_s3_is_an_error_in_time(s3_server: Server, blobs: S3Blobs) -> None:
+    name = uuid4().hex
+    await blobs.put(name, chunks(), len(DATA))
+    with s3_server.paused():
+        await refuses_everything(blobs, name)
+    assert await read(blobs, name) == DATA
+
+
+async def test_a_forged_key_is_refused_and_says_so(s3_server: Server) -> None:
+    forger = S3Blobs(
+        s3.BUCKET, access_key=s3.ACCESS, secret_key="x" * 20, endpoint=f"http://{s3_server.url}"
+    )
+    with pytest.raises(Exception, match=r"(?i)signature|denied|403") as refused:
+        await forger.put(uuid4().hex, chunks(), len(DATA))
+    assert not isinstance(refused.value, ConnectionError | BlobNotFound)
