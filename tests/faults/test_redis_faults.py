@@ -10,10 +10,12 @@ from redis.asyncio import Redis
 
 from signet.adapters.members_redis import RedisMembers
 from signet.adapters.presence_redis import RedisPresence
+from signet.adapters.rate_limits_redis import RedisRateLimits
 from signet.core import limits
 from signet.core.ids import UserId
 from signet.ports.members import Kind, Member, State
 from signet.ports.presence import Seen, Status
+from signet.ports.rate_limits import Allowed
 from tests.support.lanes import Server
 
 pytestmark = pytest.mark.lane("redis")
@@ -144,6 +146,23 @@ async def test_a_stopped_redis_holds_nobody_up(
 async def _put_and_get(presence: RedisPresence, seen: Seen) -> bool:
     await presence.put([seen], 60)
     return await presence.get([seen.user]) == {seen.user: seen}
+
+
+async def test_limits_allow_while_redis_is_away_and_say_so(redis_server: Server) -> None:
+    counted: list[None] = []
+    rates = RedisRateLimits(f"redis://{redis_server.url}", away=lambda: counted.append(None))
+    key = uuid4().hex
+    assert (await rates.hit("login", key, 1, 60)).allowed
+    with redis_server.paused():
+        for _ in range(10):
+            assert await within(BOUND, rates.hit("login", key, 1, 60)) == Allowed(True)
+    assert len(counted) == 10
+
+    async def refused() -> bool:
+        return not (await rates.hit("login", key, 1, 60)).allowed
+
+    await eventually(refused)
+    await rates.close()
 
 
 async def test_last_seen_survives_the_end_of_redis(redis_server: Server) -> None:

@@ -45,6 +45,7 @@ class RedisClient:
         )
         self._timeout_s = timeout_s
         self._pause_s = pause_s
+        self._at_once = asyncio.Semaphore(limits.REDIS_CONNECTIONS)
         self._closed_until = 0.0
         self._is_away = False
 
@@ -58,7 +59,7 @@ class RedisClient:
         if now < self._closed_until:
             raise Away("Redis did not answer a moment ago")
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s), self._at_once:
                 answer = await call(self.redis)
         except FAILURES as error:
             self.failed(error)

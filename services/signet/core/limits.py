@@ -40,6 +40,9 @@ INBOX_BYTES = 64 * MIB  # with INBOX_ITEMS, whichever is reached first
 STRANGER_UNANSWERED = 10
 # Items that nobody fetched are dropped after this. Raise: more disk for those who left.
 ITEM_TTL = 30 * 24 * 3600
+# Items that one sweep drops, and the pause between sweeps that find little.
+SWEEP_ITEMS = 1_000
+SWEEP_PERIOD = 60.0
 # An SDK reports FAILED after this; it is added to ITEM_TTL for how long ids are kept (O2).
 RETRY_LIMIT = 7 * 24 * 3600
 # Conversations whose next ordinal an owner remembers. Lower: more OUT_OF_ORDER after a pause.
@@ -95,8 +98,15 @@ HOLD_TIME = 10.0
 # A gateway. Each shard has its share: HOLD_BYTES / HOLD_SHARE at most, so one cannot starve all.
 HOLD_BYTES = 8 * MIB
 HOLD_SHARE = 8  # see HOLD_BYTES
+# Bytes that a router has accepted and not yet written; beyond it sends are refused. Raise: more
+# memory while the store is slow.
+MAX_UNWRITTEN = 64 * MIB
+# What clients are told when an inbox is full, and strangers who wrote too much.
+INBOX_FULL_RETRY_AFTER = 60.0
+STRANGER_RETRY_AFTER = 3600.0
 # What clients are told when the store does not answer.
 STORE_RETRY_AFTER = 5.0
+STORE_RETRY = 0.2  # pause between reads that a router tries again
 
 # --- Shards and leases (durability.md L1, L2) --------------------------------------------------
 
@@ -170,6 +180,8 @@ MEMBERS_SETTLE = 15.0
 ZOOKEEPER_SESSION = 6.0
 # One call of Redis or ZooKeeper. Lower: a slow store counts as away.
 SHARED_STORE_TIMEOUT = 0.5
+# Connections of a pod to Redis, for each use. Lower: calls wait for each other.
+REDIS_CONNECTIONS = 32
 SHARED_STORE_PAUSE = 1.0  # after a call that failed, Redis is not asked for so long
 # Push hints that wait for Kafka. Raise: more memory, fewer dropped while it is away.
 EVENT_BUFFER = 10_000
