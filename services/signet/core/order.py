@@ -1,0 +1,115 @@
+"""The owner's side of go back N: which sends are taken, and which answer is given again.
+
+A conversation is one sending device (as it was registered) and one recipient. Rules M3, M4 and
+M6 of protos/protocol.md; O1–O3 of docs/durability.md. Refusals are not remembered.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from signet.core.errors import Code
+from signet.core.ids import DeviceAddress, MessageId, UserId
+from signet.core.limits import MAX_UNANSWERED, REMEMBERED_BELOW_BASE, REMEMBERED_CONVERSATIONS
+from signet.core.link import Answer, Send
+
+
+class Key(NamedTuple):
+    """Who writes to whom."""
+
+    sender: DeviceAddress
+    to: UserId
+
+
+@dataclass(slots=True)
+class Remembered:
+    """A send that was taken. `answer` is None while its append is under way."""
+
+    ordinal: int
+    digest: bytes
+    answer: Answer | None
+
+
+class Take(NamedTuple):
+    """It is in order: number it and append it."""
+
+
+class Again(NamedTuple):
+    """It was taken before. `answer` None: its append is under way, the answer follows that."""
+
+    answer: Answer | None
+
+
+Verdict = Take | Again | Code
+
+
+@dataclass(slots=True)
+class _Conversation:
+    next: int
+    taken: OrderedDict[MessageId, Remembered] = field(default_factory=OrderedDict)
+
+    def forget_below(self, base: int) -> None:
+        """Nobody asks again below the base; a few stay, to tell an id that is used twice."""
+        below = [(key, known.answer) for key, known in self.taken.items() if known.ordinal < base]
+        for key, answer in below[:-REMEMBERED_BELOW_BASE]:
+            if answer is not None:
+                del self.taken[key]
+
+    def open_above(self, base: int) -> int:
+        return sum(known.ordinal >= base for known in self.taken.values())
+
+
+class Conversations:
+    """What one owner remembers of its users' conversations, bounded."""
+
+    def __init__(self, most: int = REMEMBERED_CONVERSATIONS) -> None:
+        self._known: OrderedDict[Key, _Conversation] = OrderedDict()
+        self._most = most
+
+    def judge(self, key: Key, send: Send) -> Verdict:
+        """Decide on a send.
+
+        An ordinal below the next one whose id is not remembered is taken (again): the receiving
+        device drops a double, but nobody could bring back what was answered and not stored (O2).
+        """
+        conversation = self._known.get(key)
+        if conversation is None:
+            return Take() if send.ordinal == send.base else Code.OUT_OF_ORDER
+        known = conversation.taken.get(send.message_id)
+        if known is not None:
+            return Again(known.answer) if known.digest == send.digest else Code.ID_REUSED
+        conversation.forget_below(send.base)
+        if send.ordinal > conversation.next and send.ordinal != send.base:
+            return Code.OUT_OF_ORDER
+        if conversation.open_above(send.base) >= MAX_UNANSWERED:
+            return Code.TOO_MANY_UNANSWERED
+        return Take()
+
+    def taken(self, key: Key, send: Send) -> None:
+        """Its append is under way."""
+        conversation = self._known.setdefault(key, _Conversation(send.ordinal))
+        self._known.move_to_end(key)
+        conversation.next = max(conversation.next, send.ordinal + 1)
+        conversation.taken[send.message_id] = Remembered(send.ordinal, send.digest, None)
+        self._evict()
+
+    def durable(self, key: Key, answer: Answer) -> None:
+        """Its append is durable: this is the answer, now and when it comes again."""
+        conversation = self._known.get(key)
+        if conversation is not None and answer.message_id in conversation.taken:
+            conversation.taken[answer.message_id].answer = answer
+
+    def restore(self, key: Key, ordinal: int, digest: bytes, answer: Answer) -> None:
+        """A stored item of an earlier life, put back as a kindness (O2)."""
+        conversation = self._known.setdefault(key, _Conversation(ordinal + 1))
+        conversation.next = max(conversation.next, ordinal + 1)
+        conversation.taken.setdefault(answer.message_id, Remembered(ordinal, digest, answer))
+        self._evict()
+
+    def _evict(self) -> None:
+        while len(self._known) > self._most:
+            key, oldest = next(iter(self._known.items()))
+            if any(known.answer is None for known in oldest.taken.values()):
+                self._known.move_to_end(key)
+                return
+            del self._known[key]

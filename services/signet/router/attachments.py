@@ -1,0 +1,273 @@
+"""Attached devices: who follows which inbox, what is pushed to them, what they acknowledge.
+
+Rules S3, S4, S9 and R3–R7 of protos/protocol.md; O4, R5, J6 of docs/durability.md.
+"""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from signet.core import limits
+from signet.core.delivery import Delivery, Flown, Pushed, Receipt
+from signet.core.errors import Code
+from signet.core.ids import Position
+from signet.core.link import Acked, Attach, Attached, Drop, ReadAfter
+from signet.internal.v1.stored import (
+    caught_up_frame,
+    expired_frame,
+    item_frame,
+    own_devices_frame,
+    read_stored,
+)
+from signet.ports.inbox import Connected, Entry, StoreUnavailable
+from signet.router.context import Context
+from signet.router.people import Inbox, Person, Session
+from signet.router.presence import Presences
+from signet.router.receipts import Receipts
+from signet.router.writer import Write
+from signet.telemetry import metrics
+from signet.v1.messaging_pb2 import CAPABILITY_NOTICES
+
+log = structlog.get_logger()
+
+
+class Attachments:
+    """The sessions of this router."""
+
+    def __init__(self, context: Context, receipts: Receipts, presences: Presences) -> None:
+        self._context = context
+        self._receipts = receipts
+        self._presences = presences
+
+    # --- attaching ----------------------------------------------------------------------------
+
+    def attach(self, link: int, frame: Attach) -> None:
+        """A device's stream wants its inbox. Answered by Attached or Drop."""
+        self._context.people.with_person(
+            frame.address.device.user, lambda person: self._admit(person, link, frame)
+        )
+
+    def _admit(self, person: Person, link: int, frame: Attach) -> None:
+        inbox = person.inboxes.get(frame.address.device.device)
+        if inbox is None or not is_of_account(person, frame):
+            self._refuse(link, frame, Code.DEVICE_REMOVED)
+        elif frame.counter <= inbox.counter:  # O4
+            self._refuse(link, frame, Code.STALE_CONNECTION)
+        elif frame.resume_counter is not None and frame.resume_counter not in inbox.resumable:
+            self._refuse(link, frame, Code.RESUME_REFUSED)
+        elif frame.position > inbox.last:  # R5: claims what was never given
+            self._refuse(link, frame, Code.ACK_BEYOND_SENT)
+        else:
+            self._connect(inbox, link, frame)
+
+    def _refuse(self, link: int, frame: Attach, code: Code) -> None:
+        self._context.tell(link, [Drop(frame.session, code)])
+
+    def _connect(self, inbox: Inbox, link: int, frame: Attach) -> None:
+        """Displace an older session; say Attached when the counter is durable (S3, S4)."""
+        if inbox.session is not None:
+            self._context.drop(inbox.session, Code.DISPLACED)
+        delivery = Delivery(inbox.acknowledged, frame.window_items, frame.window_bytes)
+        session = Session(
+            link,
+            frame.session,
+            frame.address,
+            frame.counter,
+            frame.capabilities,
+            frame.heartbeat_s,
+            delivery,
+        )
+        inbox.session = session
+        inbox.counter = frame.counter
+        # The token shown stays good until the first Ack: the new one may be lost on the way.
+        shown = (frame.resume_counter,) if frame.resume_counter is not None else ()
+        inbox.resumable = (*shown, frame.counter)
+        self._context.sessions[link, frame.session] = inbox
+        self._write_connected(inbox, lambda: self._connected(inbox, session, frame.position))
+
+    def _write_connected(self, inbox: Inbox, done: Callable[[], None]) -> None:
+        note = Connected(inbox.device, inbox.counter, inbox.resumable)
+        shard = self._context.shard(inbox.device.user)
+        self._context.writer.add(Write(connected=[(shard, note)], done=done))
+
+    def _connected(self, inbox: Inbox, session: Session, position: Position) -> None:
+        if inbox.session is not session:
+            return
+        self._context.tell(session.link, [Attached(session.number, inbox.acknowledged)])
+        self._presences.changed(inbox.device.user)
+        metrics.ATTACHED.set(len(self._context.sessions))
+        self._context.spawn(self._settle(inbox, session, position))
+
+    async def _settle(self, inbox: Inbox, session: Session, position: Position) -> None:
+        """What the device had when it said Hello is acknowledged by it; then the rest goes."""
+        after = inbox.acknowledged
+        done: list[Flown] = []
+        while after < position and inbox.session is session:
+            page = await self._read(inbox, after)
+            for entry in page:
+                after = entry.position
+                if after <= position:
+                    _, receipt = opened(entry)
+                    done.append(Flown(entry.position, len(entry.body), receipt))
+            if not page:
+                break
+        if inbox.session is session:
+            session.delivery.skip(position)
+            session.delivery.acknowledged = max(session.delivery.acknowledged, position)
+            self._acknowledge(inbox, position, done)
+            self._follow(inbox, session)
+
+    async def _read(self, inbox: Inbox, after: Position) -> Sequence[Entry]:
+        """A page, however long the store is away; nothing is skipped."""
+        while True:
+            try:
+                page = await self._context.store.read(
+                    inbox.device, after, limits.READ_ITEMS, limits.READ_BYTES, 0
+                )
+                return page.entries
+            except StoreUnavailable:
+                await self._context.pause(limits.STORE_RETRY)
+
+    # --- following ----------------------------------------------------------------------------
+
+    def pushed(self, inbox: Inbox, position: Position, body: bytes) -> None:
+        """An item became durable: to the device at once, if it follows."""
+        session = inbox.session
+        if session is None:
+            return
+        item, receipt = opened(Entry(inbox.device, position, 0, body), self._context.now_ms())
+        ready = session.delivery.arrived(position, item, receipt)
+        if ready is not None:
+            self._context.push(session, item_frame(ready.position, ready.follows, ready.body))
+
+    def _follow(self, inbox: Inbox, session: Session) -> None:
+        """Read on from the cursor, unless that is under way or the window is full."""
+        delivery = session.delivery
+        if delivery.live or delivery.reading or not delivery.room:
+            return
+        delivery.reading = True
+        self._context.spawn(self._read_on(inbox, session))
+
+    async def _read_on(self, inbox: Inbox, session: Session) -> None:
+        delivery = session.delivery
+        try:
+            while inbox.session is session and not delivery.live and delivery.room:
+                await self._one_page(inbox, session)
+        finally:
+            delivery.reading = False
+
+    async def _one_page(self, inbox: Inbox, session: Session) -> None:
+        delivery, after = session.delivery, session.delivery.cursor
+        items, size = delivery.space
+        items, size = min(items, limits.READ_ITEMS), min(size, limits.READ_BYTES)
+        try:
+            page = await self._context.store.read(
+                inbox.device, after, items, size, self._context.now_ms()
+            )
+        except StoreUnavailable:
+            await self._context.pause(limits.STORE_RETRY)
+            return
+        if inbox.session is not session or delivery.cursor != after:
+            return  # a Read moved the cursor meanwhile
+        for first, last in page.expired:
+            delivery.skip(last)
+            self._context.push(session, expired_frame(first, last))
+            metrics.ITEMS_EXPIRED.inc()
+        self._push_page(session, page.entries, delivery.cursor)
+        if not page.more and delivery.cursor >= inbox.durable:
+            delivery.live = True
+        if not page.more:
+            self._context.push(session, caught_up_frame(delivery.cursor))
+
+    def _push_page(self, session: Session, entries: Sequence[Entry], after: Position) -> None:
+        opened_entries = [(entry.position, *opened(entry)) for entry in entries]
+        for ready in session.delivery.read(opened_entries, after):
+            self._push(session, ready)
+
+    def _push(self, session: Session, ready: Pushed) -> None:
+        self._context.push(session, item_frame(ready.position, ready.follows, ready.body))
+
+    def read_after(self, link: int, frame: ReadAfter) -> None:
+        """The device misses something: it is read from the store (R3)."""
+        inbox = self._context.sessions.get((link, frame.session))
+        if inbox is None or inbox.session is None:
+            return
+        session = inbox.session
+        gone = session.delivery.acknowledged
+        if frame.after < gone:  # a device that lost its memory: what it asks for is deleted
+            first = Position(frame.after.epoch, frame.after.seq + 1)
+            self._context.push(session, expired_frame(first, gone))
+        session.delivery.rewind(frame.after)
+        self._follow(inbox, session)
+
+    # --- acknowledging ------------------------------------------------------------------------
+
+    def acked(self, link: int, frame: Acked) -> None:
+        """The device has it: delete, tell the senders (R4)."""
+        inbox = self._context.sessions.get((link, frame.session))
+        if inbox is None or inbox.session is None:
+            return
+        session = inbox.session
+        done = session.delivery.ack(frame.up_to)
+        if done is None:
+            self._context.drop(session, Code.ACK_BEYOND_SENT)
+            return
+        if len(inbox.resumable) > 1:  # the first Ack: the earlier token is used up (S4)
+            inbox.resumable = inbox.resumable[-1:]
+            self._write_connected(inbox, lambda: None)
+        self._acknowledge(inbox, frame.up_to, done)
+        self._follow(inbox, session)
+
+    def _acknowledge(self, inbox: Inbox, up_to: Position, done: Sequence[Flown]) -> None:
+        if up_to <= inbox.acknowledged:
+            return
+        inbox.acknowledged = up_to
+        inbox.items = max(0, inbox.items - len(done))
+        inbox.bytes = max(0, inbox.bytes - sum(flown.size for flown in done))
+        metrics.ITEMS_ACKNOWLEDGED.inc(len(done))
+        now_ms = self._context.now_ms()
+        for flown in done:
+            if flown.receipt is not None:
+                metrics.DELIVERY_SECONDS.observe((now_ms - flown.receipt.accepted_ms) / 1000)
+        self._receipts.acknowledged(inbox, up_to, [f.receipt for f in done if f.receipt])
+
+    # --- ending -------------------------------------------------------------------------------
+
+    def detach(self, link: int, number: int) -> None:
+        """The stream is gone."""
+        inbox = self._context.sessions.pop((link, number), None)
+        if inbox is not None and inbox.session and inbox.session.number == number:
+            inbox.session = None
+            self._presences.changed(inbox.device.user)
+        metrics.ATTACHED.set(len(self._context.sessions))
+
+    def reviewed(self, person: Person) -> None:
+        """The user's devices were loaded again: end what is not of the account (S9)."""
+        for inbox in person.attached:
+            session = inbox.session
+            assert session is not None
+            user = person.user
+            device = inbox.device.device
+            if user is None or user.generations.get(device) != session.address.generation:
+                self._context.drop(session, Code.DEVICE_REMOVED)
+                self._presences.changed(person.id)
+            elif CAPABILITY_NOTICES in session.capabilities:
+                self._context.push(session, own_devices_frame())
+
+
+def is_of_account(person: Person, frame: Attach) -> bool:
+    """Whether this very registration and generation is the account's."""
+    device, user = frame.address.device.device, person.user
+    return (
+        user is not None
+        and user.devices.get(device) == frame.address.registration
+        and user.generations.get(device) == frame.address.generation
+    )
+
+
+def opened(entry: Entry, now_ms: int = 0) -> tuple[bytes, Receipt | None]:
+    """What is pushed of an entry, and whom its acknowledgement is told."""
+    item, origin = read_stored(entry.body, entry.accepted_ms or now_ms)
+    if origin is None:
+        return item, None
+    return item, Receipt(origin.sender, origin.message_id, origin.accepted_ms)

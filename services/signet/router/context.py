@@ -1,0 +1,81 @@
+"""What the parts of a router share: shards, people, the writer, links, clocks."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+
+from signet.core.errors import Code
+from signet.core.ids import DeviceId, Epoch, Incarnation, Position, ShardId, UserId
+from signet.core.link import Drop, Push, ToGateway
+from signet.core.shards import shard_of
+from signet.ports.events import Events
+from signet.ports.inbox import InboxStore
+from signet.ports.links import Deliver
+from signet.ports.presence import PresenceStore
+from signet.ports.users import Users
+from signet.router.people import Inbox, People, Session
+from signet.router.writer import Writer
+
+
+@dataclass(slots=True)
+class OpenLink:
+    """A gateway's link. Frames for it gather for one turn of the loop."""
+
+    number: int
+    gateway: str
+    deliver: Deliver
+    waiting: list[ToGateway] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Context:
+    """One router. `now_ms` is Unix time; `clock` is monotonic, in seconds."""
+
+    incarnation: Incarnation
+    shards: int
+    store: InboxStore
+    users: Users
+    presence: PresenceStore
+    events: Events
+    now_ms: Callable[[], int]
+    clock: Callable[[], float]
+    soon: Callable[[Callable[[], None]], object]
+    spawn: Callable[[Coroutine[None, None, None]], object]
+    later: Callable[[float, Callable[[], None]], object]
+    pause: Callable[[float], Awaitable[None]]
+    people: People = field(init=False)
+    pushed: Callable[[Inbox, Position, bytes], None] = field(init=False)
+    writer: Writer = field(init=False)
+    epochs: dict[ShardId, Epoch] = field(default_factory=dict)
+    links: dict[int, OpenLink] = field(default_factory=dict)
+    sessions: dict[tuple[int, int], Inbox] = field(default_factory=dict)
+
+    def shard(self, user: UserId) -> ShardId:
+        return shard_of(user, self.shards)
+
+    def epoch(self, device: DeviceId) -> Epoch:
+        """The epoch of the device's shard, which is held here."""
+        return self.epochs[self.shard(device.user)]
+
+    def tell(self, link: int, frames: Sequence[ToGateway]) -> None:
+        """Hand frames to a gateway with all others of this turn of the loop."""
+        open_link = self.links.get(link)
+        if open_link is None:
+            return
+        if not open_link.waiting:
+            self.soon(lambda: self._flush(open_link))
+        open_link.waiting.extend(frames)
+
+    @staticmethod
+    def _flush(link: OpenLink) -> None:
+        frames, link.waiting = link.waiting, []
+        link.deliver(frames)
+
+    def push(self, session: Session, frame: bytes) -> None:
+        self.tell(session.link, [Push(session.number, frame)])
+
+    def drop(self, session: Session, code: Code, retry_after_s: float = 0.0) -> None:
+        """End a session; its gateway closes the stream."""
+        self.tell(session.link, [Drop(session.number, code, retry_after_s)])
+        inbox = self.sessions.pop((session.link, session.number), None)
+        if inbox is not None and inbox.session is session:
+            inbox.session = None

@@ -1,0 +1,143 @@
+"""Presence of the users of this router's shards, and who watches them (design.md §5, P8).
+
+A user is online while a session of theirs is attached; gateways end sessions that miss their
+heartbeats. Watchers may be attached anywhere: they are known by link and session.
+"""
+
+from collections import defaultdict
+
+from signet.core.ids import UserId
+from signet.core.link import Push, SetStatus, WatchUsers
+from signet.core.visibility import may_see
+from signet.internal.v1.stored import presence_frame
+from signet.ports.inbox import StoreUnavailable
+from signet.ports.presence import Seen, Status
+from signet.ports.users import User
+from signet.router.context import Context
+
+Watcher = tuple[int, int]  # link, session
+
+
+class Presences:
+    """See the module's text."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._watchers: defaultdict[UserId, set[Watcher]] = defaultdict(set)
+        self._watched: dict[Watcher, tuple[UserId, frozenset[UserId]]] = {}
+        self._dirty: set[UserId] = set()
+
+    # --- whose presence changes ---------------------------------------------------------------
+
+    def changed(self, user: UserId) -> None:
+        """Sessions of the user came, went, or said something else."""
+        if not self._dirty:
+            self._context.soon(self._publish)
+        self._dirty.add(user)
+
+    def set_status(self, link: int, frame: SetStatus) -> None:
+        """Online or away, as one session says."""
+        inbox = self._context.sessions.get((link, frame.session))
+        if inbox is not None and inbox.session is not None:
+            inbox.session.status = frame.status
+            self.changed(inbox.device.user)
+
+    def status(self, user: UserId) -> Status:
+        """Online if any session is, away if all are away."""
+        person = self._context.people.known(user)
+        said = [i.session.status for i in person.attached if i.session] if person else []
+        if not said:
+            return Status.OFFLINE
+        return Status.AWAY if all(status == Status.AWAY for status in said) else Status.ONLINE
+
+    def _publish(self) -> None:
+        dirty, self._dirty = self._dirty, set()
+        self._context.spawn(self._write({user: self.status(user) for user in dirty}))
+        for user in dirty:
+            for watcher in list(self._watchers.get(user, ())):
+                viewer = self._watched[watcher][0]
+                self._context.spawn(self._tell(watcher, viewer, [user]))
+
+    async def _write(self, statuses: dict[UserId, Status]) -> None:
+        now_ms = self._context.now_ms()
+        seen = [
+            Seen(user, status, now_ms, self._gateway(user)) for user, status in statuses.items()
+        ]
+        await self._context.presence.put(seen, self._ttl_s(statuses))
+
+    def _gateway(self, user: UserId) -> str:
+        person = self._context.people.known(user)
+        for inbox in person.attached if person else ():
+            assert inbox.session is not None
+            link = self._context.links.get(inbox.session.link)
+            return link.gateway if link else ""
+        return ""
+
+    def _ttl_s(self, users: dict[UserId, Status]) -> float:
+        """Two of the longest heartbeat among them; rewritten by `refresh`."""
+        longest = 30
+        for user in users:
+            person = self._context.people.known(user)
+            for inbox in person.attached if person else ():
+                assert inbox.session is not None
+                longest = max(longest, inbox.session.heartbeat_s)
+        return 2.0 * longest
+
+    async def refresh(self) -> None:
+        """Rewrite the records of all who are attached, so that they live on."""
+        users = {inbox.device.user for inbox in self._context.sessions.values()}
+        if users:
+            await self._write({user: self.status(user) for user in users})
+
+    # --- who watches --------------------------------------------------------------------------
+
+    def watch(self, link: int, frame: WatchUsers) -> None:
+        """Replace what a session watches here; it is told what it may know now."""
+        watcher = (link, frame.session)
+        self.forget(watcher)
+        viewer = frame.watcher.device.user
+        self._watched[watcher] = (viewer, frozenset(frame.users))
+        for user in frame.users:
+            self._watchers[user].add(watcher)
+        self._context.spawn(self._tell(watcher, viewer, list(frame.users)))
+
+    def forget(self, watcher: Watcher) -> None:
+        """The session is gone, or watches others now."""
+        _, users = self._watched.pop(watcher, (None, frozenset()))
+        for user in users:
+            self._watchers[user].discard(watcher)
+            if not self._watchers[user]:
+                del self._watchers[user]
+
+    def forget_link(self, link: int) -> None:
+        for watcher in [key for key in self._watched if key[0] == link]:
+            self.forget(watcher)
+
+    async def _tell(self, watcher: Watcher, viewer: UserId, users: list[UserId]) -> None:
+        try:
+            loaded = await self._context.users.load([*users, viewer])
+            pairs = [(user, viewer) for user in users]
+            written = await self._context.users.have_written(pairs)
+            seen = await self._context.presence.get(users)
+        except StoreUnavailable:
+            return  # presence may be late (P8); the next change tells
+        if watcher not in self._watched or viewer not in loaded:
+            return
+        for user in users:
+            if user in loaded and visible(loaded[user], loaded[viewer], (user, viewer) in written):
+                record = seen.get(user)
+                last_seen_ms = record.last_seen_ms if record else 0
+                status = self.status(user)
+                frame = presence_frame(user, status, last_seen_ms)
+                self._context.tell(watcher[0], [Push(watcher[1], frame)])
+
+
+def visible(user: User, viewer: User, written_to_viewer: bool) -> bool:
+    """May `viewer` see the presence of `user`?"""
+    return may_see(
+        audience=user.presence,
+        viewer_audience=viewer.presence,
+        blocked=user.blocked,
+        viewer=viewer.id,
+        written_to_viewer=written_to_viewer,
+    )

@@ -1,0 +1,222 @@
+"""Taking a Send: checked, numbered, appended, answered, pushed.
+
+The order of the checks is the order of the codes that a sender sees. What is answered SENT was
+durable before (P1); refusals are not remembered.
+"""
+
+from collections.abc import Callable, Sequence
+
+from signet.core import limits
+from signet.core.checks import Strangers, device_mismatch, has_room
+from signet.core.errors import Code
+from signet.core.ids import DeviceAddress, DeviceId, Position, UserId
+from signet.core.link import Answer, Answered, Mismatch, Send, Submit
+from signet.core.order import Again, Conversations, Key, Take
+from signet.internal.v1.stored import fleeting_frame, read_stored, stored_message
+from signet.ports.events import Event, Topic
+from signet.ports.inbox import Entry, StoreUnavailable
+from signet.router.context import Context
+from signet.router.people import Inbox, Person
+from signet.router.writer import Write
+from signet.telemetry import metrics
+from signet.v1.messaging_pb2 import CAPABILITY_FLEETING
+
+Reply = Callable[[Answer], None]
+
+
+class Sends:
+    """The sends to the users of this router's shards."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._conversations = Conversations()
+        self._strangers = Strangers()
+        self._under_way: dict[tuple[Key, bytes], list[Reply]] = {}
+        self._noted: set[tuple[UserId, UserId]] = set()
+
+    def submit(self, link: int, frame: Submit) -> None:
+        """Take a send from a gateway, and answer it under its ticket."""
+        send = frame.send
+
+        def reply(answer: Answer) -> None:
+            self._context.tell(link, [Answered(frame.ticket, answer)])
+
+        if self._context.writer.pending_bytes > limits.MAX_UNWRITTEN:
+            reply(refusal(send, Code.STORE_UNAVAILABLE, limits.STORE_RETRY_AFTER))
+            return
+        self._context.people.with_person(
+            send.to, lambda person: self._judge(person, frame.sender, send, reply)
+        )
+
+    def _judge(self, person: Person, sender: DeviceAddress, send: Send, reply: Reply) -> None:
+        if person.user is None:
+            reply(refusal(send, Code.UNKNOWN_RECIPIENT))
+            return
+        if send.fleeting:
+            self._fleeting(person, sender, send)
+            reply(Answer(send.message_id, send.ordinal, self._context.now_ms()))
+            return
+        key = Key(sender, send.to)
+        verdict = self._conversations.judge(key, send)
+        match verdict:
+            case Code():
+                reply(refusal(send, verdict))
+            case Again(answer=None):
+                self._under_way.setdefault((key, send.message_id), []).append(reply)
+            case Again(answer=answer):
+                assert answer is not None
+                reply(Answer(answer.message_id, send.ordinal, answer.accepted_ms))
+            case Take():
+                self._with_right_devices(person, key, send, reply)
+
+    def _with_right_devices(self, person: Person, key: Key, send: Send, reply: Reply) -> None:
+        """Our copy of the devices may be old: ask the directory before refusing (O5)."""
+        if self._mismatch(person, key.sender, send) is None:
+            self._admit(person, key, send, reply)
+            return
+        self._context.people.with_person(
+            person.id, lambda fresh: self._with_fresh_devices(fresh, key, send, reply), fresh=True
+        )
+
+    def _with_fresh_devices(self, person: Person, key: Key, send: Send, reply: Reply) -> None:
+        if person.user is None:
+            reply(refusal(send, Code.UNKNOWN_RECIPIENT))
+        elif wrong := self._mismatch(person, key.sender, send):
+            reply(refusal(send, Code.WRONG_DEVICES, devices=wrong))
+        elif isinstance(verdict := self._conversations.judge(key, send), Take):
+            self._admit(person, key, send, reply)
+        else:  # another try of it was decided meanwhile
+            reply(refusal(send, verdict if isinstance(verdict, Code) else Code.OUT_OF_ORDER))
+
+    def _mismatch(self, person: Person, sender: DeviceAddress, send: Send) -> Mismatch | None:
+        assert person.user is not None
+        devices = dict(person.user.devices)
+        if sender.device.user == person.id:  # a sync copy for one's own other devices (O5)
+            devices.pop(sender.device.device, None)
+        return device_mismatch(devices, send.contents)
+
+    def _admit(self, person: Person, key: Key, send: Send, reply: Reply) -> None:
+        assert person.user is not None
+        user = key.sender.device.user
+        if user in person.user.blocked:  # as an offline recipient looks (M10)
+            self._append(person, key, send, reply, keep=False)
+        elif not all(has_room(i.items, i.bytes) for i in self._inboxes(person, send)):
+            reply(refusal(send, Code.INBOX_FULL, limits.INBOX_FULL_RETRY_AFTER))
+        elif user != person.id and self._strangers.full(user, person.id):
+            self._context.spawn(self._stranger(person, key, send, reply))
+        else:
+            self._append(person, key, send, reply, keep=True)
+
+    @staticmethod
+    def _inboxes(person: Person, send: Send) -> list[Inbox]:
+        return [person.inboxes[content.device] for content in send.contents]
+
+    async def _stranger(self, person: Person, key: Key, send: Send, reply: Reply) -> None:
+        """Over the limit: has the recipient ever written back? Then never asked again."""
+        back = (person.id, key.sender.device.user)
+        try:
+            written = back in await self._context.users.have_written([back])
+        except StoreUnavailable:
+            reply(refusal(send, Code.STORE_UNAVAILABLE, limits.STORE_RETRY_AFTER))
+            return
+        if not written:
+            reply(refusal(send, Code.STRANGER_LIMIT, limits.STRANGER_RETRY_AFTER))
+            return
+        self._strangers.answered(key.sender.device.user, person.id)
+        self._judge(person, key.sender, send, reply)
+
+    def _append(self, person: Person, key: Key, send: Send, reply: Reply, *, keep: bool) -> None:
+        """Number it and queue it. From here on its fate is the store's (J2)."""
+        now_ms = self._context.now_ms()
+        self._conversations.taken(key, send)
+        self._under_way.setdefault((key, send.message_id), []).append(reply)
+        shard = self._context.shard(person.id)
+        numbered: list[tuple[Inbox, Position, bytes]] = []
+        if keep:
+            self._strangers.accepted(key.sender.device.user, person.id)
+            self._note(key)
+            for content in send.contents:
+                inbox = person.inboxes[content.device]
+                body = stored_message(key.sender, send, content, now_ms)
+                numbered.append((inbox, self._number(inbox, len(body)), body))
+        self._context.writer.add(
+            Write(
+                entries=[
+                    (shard, Entry(inbox.device, position, now_ms, body))
+                    for inbox, position, body in numbered
+                ],
+                done=lambda: self._durable(person, key, send, now_ms, numbered),
+            )
+        )
+
+    def _number(self, inbox: Inbox, size: int) -> Position:
+        inbox.items += 1
+        inbox.bytes += size
+        return inbox.number(self._context.epoch(inbox.device))
+
+    def _durable(
+        self,
+        person: Person,
+        key: Key,
+        send: Send,
+        now_ms: int,
+        numbered: list[tuple[Inbox, Position, bytes]],
+    ) -> None:
+        """It is durable: SENT goes back, then it is delivered."""
+        answer = Answer(send.message_id, send.ordinal, now_ms)
+        self._conversations.durable(key, answer)
+        for reply in self._under_way.pop((key, send.message_id), ()):
+            reply(answer)
+        for inbox, position, body in numbered:
+            inbox.durable = position
+            self._context.pushed(inbox, position, body)
+        metrics.ITEMS_ACCEPTED.labels("message").inc(len(numbered))
+        if numbered and not person.attached and person.id != key.sender.device.user:
+            hint = Event(Topic.PUSH, person.id, "NEW_MESSAGE", now_ms, urgent=send.urgent)
+            self._context.events.publish(hint)
+
+    def _note(self, key: Key) -> None:
+        """Tell the directory, once, that somebody has written to somebody."""
+        pair = (key.sender.device.user, key.to)
+        if pair[0] == pair[1] or pair in self._noted:
+            return
+        if len(self._noted) >= limits.REMEMBERED_CONVERSATIONS:
+            self._noted.clear()
+        self._noted.add(pair)
+        self._context.spawn(self._note_written(pair))
+
+    async def _note_written(self, pair: tuple[UserId, UserId]) -> None:
+        try:
+            await self._context.users.note_written([pair])
+        except StoreUnavailable:
+            self._noted.discard(pair)  # with the next message
+
+    def _fleeting(self, person: Person, sender: DeviceAddress, send: Send) -> None:
+        """To those who are attached now (M9); somebody blocked is heard by nobody."""
+        assert person.user is not None
+        if sender.device.user in person.user.blocked:
+            return
+        for content in send.contents:
+            inbox = person.inboxes.get(content.device)
+            session = inbox.session if inbox else None
+            if session and CAPABILITY_FLEETING in session.capabilities:
+                self._context.push(session, fleeting_frame(sender, send, content))
+
+    def restore(self, device: DeviceId, entries: Sequence[Entry]) -> None:
+        """What an earlier life took and nobody has acknowledged (O2)."""
+        for entry in entries:
+            _, origin = read_stored(entry.body, entry.accepted_ms)
+            if origin is not None:
+                answer = Answer(origin.message_id, origin.ordinal, origin.accepted_ms)
+                key = Key(origin.sender, device.user)
+                self._conversations.restore(key, origin.ordinal, origin.digest, answer)
+
+
+def refusal(
+    send: Send, code: Code, retry_after_s: float = 0.0, devices: Mismatch | None = None
+) -> Answer:
+    """A refusal of a send; the store knows nothing of it."""
+    metrics.REFUSALS.labels(code.name).inc()
+    return Answer(
+        send.message_id, send.ordinal, code=code, retry_after_s=retry_after_s, devices=devices
+    )

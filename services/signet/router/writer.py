@@ -1,0 +1,139 @@
+"""Group commit: all that waits becomes one durable append; what follows from it comes after (J3).
+
+While one append is under way the next one gathers. A write whose outcome is unknown is made again,
+the same, until it is confirmed or the lease has ended (J2); nothing is answered meanwhile.
+"""
+
+import asyncio
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from signet.core import limits
+from signet.core.ids import Epoch, ShardId
+from signet.ports.inbox import (
+    Acknowledged,
+    Batch,
+    Connected,
+    Entry,
+    InboxStore,
+    NotOwner,
+    StoreUnavailable,
+)
+from signet.telemetry import metrics
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Write:
+    """What belongs together: never split over two appends. `done` is called when it is durable."""
+
+    entries: list[tuple[ShardId, Entry]] = field(default_factory=list)
+    acknowledged: list[tuple[ShardId, Acknowledged]] = field(default_factory=list)
+    connected: list[tuple[ShardId, Connected]] = field(default_factory=list)
+    done: Callable[[], None] = lambda: None
+
+    @property
+    def size(self) -> int:
+        return sum(len(entry.body) for _, entry in self.entries)
+
+
+class Writer:
+    """One for a router. `epoch_of` says in which epoch a shard is held; `lost` ends the process."""
+
+    def __init__(
+        self, store: InboxStore, epoch_of: Callable[[ShardId], Epoch], lost: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._epoch_of = epoch_of
+        self._lost = lost
+        self._waiting: deque[Write] = deque()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.pending_bytes = 0
+        self.failing = False
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="router-writer")
+
+    async def stop(self, patience_s: float) -> None:
+        """Finish what waits if the store answers in time; the rest was never promised."""
+        if self._task is None:
+            return
+        deadline = asyncio.get_running_loop().time() + patience_s
+        while self.pending_bytes or self._waiting:
+            if asyncio.get_running_loop().time() > deadline:
+                break
+            await asyncio.sleep(0.01)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    def add(self, write: Write) -> None:
+        """Queue it. Never waits."""
+        self._waiting.append(write)
+        self.pending_bytes += write.size
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                group = self._gather()
+                await self._append(self._batches(group))
+                for write in group:
+                    self.pending_bytes -= write.size
+                    write.done()
+
+    def _gather(self) -> list[Write]:
+        group, items, size = [], 0, 0
+        while self._waiting and items < limits.APPEND_ITEMS and size < limits.APPEND_BYTES:
+            write = self._waiting.popleft()
+            group.append(write)
+            items += len(write.entries)
+            size += write.size
+        metrics.APPEND_ITEMS.observe(items)
+        return group
+
+    def _batches(self, group: list[Write]) -> list[Batch]:
+        entries: defaultdict[ShardId, list[Entry]] = defaultdict(list)
+        acknowledged: defaultdict[ShardId, list[Acknowledged]] = defaultdict(list)
+        connected: defaultdict[ShardId, list[Connected]] = defaultdict(list)
+        for write in group:
+            for shard, entry in write.entries:
+                entries[shard].append(entry)
+            for shard, ack in write.acknowledged:
+                acknowledged[shard].append(ack)
+            for shard, note in write.connected:
+                connected[shard].append(note)
+        return [
+            Batch(
+                shard, self._epoch_of(shard), entries[shard], acknowledged[shard], connected[shard]
+            )
+            for shard in {**entries, **acknowledged, **connected}
+        ]
+
+    async def _append(self, batches: list[Batch]) -> None:
+        wait = 0.02
+        while True:
+            started = time.perf_counter()
+            try:
+                await self._store.append(batches)
+            except NotOwner:
+                log.warning("a shard was taken by another; this incarnation ends")
+                self._lost()
+                await asyncio.Event().wait()  # nothing follows from it (L3)
+            except StoreUnavailable as error:
+                if not self.failing:
+                    log.warning("the store does not answer; nothing is promised", reason=str(error))
+                self.failing = True
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 1.0)
+            else:
+                self.failing = False
+                metrics.APPEND_SECONDS.observe(time.perf_counter() - started)
+                return
