@@ -1,0 +1,81 @@
+"""The directory on SQLite (embedded) and PostgreSQL: one code for both.
+
+SQLite: WAL, synchronous FULL, one writer at a time. What a crash can lose: nothing that returned.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from signet.adapters.directory_accounts import SqlAccounts
+from signet.adapters.directory_engine import make_engine
+from signet.adapters.directory_keys import SqlPreKeys
+from signet.adapters.directory_proofs import SqlProofs
+from signet.adapters.directory_relations import SqlRelations
+from signet.ports.inbox import StoreUnavailable
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+class SqlDirectory(SqlAccounts, SqlPreKeys, SqlProofs, SqlRelations):
+    """ports/directory.Directory. Make it with `open_directory`."""
+
+    async def migrate(self, to: str = "head") -> None:
+        """Bring the tables to a revision: "head", "base" (none at all), or one by name.
+
+        One transaction, also on SQLite; several processes may call it at once.
+
+        Raises:
+            StoreUnavailable: the tables are as they were.
+        """
+
+        async def work(tx: AsyncConnection) -> None:
+            await tx.run_sync(_migrate, to)
+
+        await self._write(work)
+
+
+def alembic_config(connection: Connection) -> Config:
+    """What alembic's commands take, for this connection."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _migrate(connection: Connection, to: str) -> None:
+    move = command.downgrade if to == "base" else command.upgrade
+    move(alembic_config(connection), to)
+
+
+async def open_directory(url: str, *, migrate: bool = True) -> SqlDirectory:
+    """Open it by SQLAlchemy's URL, a `sqlite:///PATH` or a `postgresql://…`.
+
+    Raises:
+        StoreUnavailable: it cannot be opened, or its tables cannot be brought up to date.
+        ValueError: the URL names another kind of database.
+    """
+    try:
+        directory = SqlDirectory(make_engine(_async_url(url)))
+    except (SQLAlchemyError, OSError) as error:
+        raise StoreUnavailable(type(error).__name__) from error
+    if migrate:
+        try:
+            await directory.migrate()
+        except BaseException:
+            await directory.close()
+            raise
+    return directory
+
+
+def _async_url(url: str) -> str:
+    scheme, colon, rest = url.partition(":")
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+    driver = drivers.get(scheme, scheme if scheme in drivers.values() else "")
+    if not driver or not colon:
+        raise ValueError(f"not a directory's URL: {scheme}:…; use sqlite: or postgresql:")
+    return f"{driver}:{rest}"

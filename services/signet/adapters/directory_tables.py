@@ -1,0 +1,177 @@
+"""The directory's tables. Migrations make exactly these (tests/contract/test_migrations.py).
+
+One-time keys have a row each, so that handing one out is one DELETE (P8). `used_key` remembers
+which bytes an id stood for, for as long as the device is there: about 40 bytes a key.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("user_id", LargeBinary, primary_key=True),
+    Column("identity_key", LargeBinary, nullable=False),
+    Column("user_name", String, unique=True),
+    Column("findable", Boolean, nullable=False),
+    Column("presence", Integer, nullable=False),
+    Column("recovery_hash", LargeBinary, nullable=False),
+    Column("lock_hash", LargeBinary, nullable=False),
+    Column("person", LargeBinary, unique=True),
+    Column("generation", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("last_device", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("tries_since_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+device = Table(
+    "device",
+    metadata,
+    Column(
+        "user_id",
+        LargeBinary,
+        ForeignKey("account.user_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("device_id", Integer, primary_key=True, autoincrement=False),
+    Column("registration_id", Integer, nullable=False),
+    Column("login_key", LargeBinary, nullable=False),
+    Column("name", String, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+def _of_a_device() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        ["user_id", "device_id"], ["device.user_id", "device.device_id"], ondelete="CASCADE"
+    )
+
+
+long_lived_key = Table(
+    "long_lived_key",
+    metadata,
+    Column("user_id", LargeBinary, primary_key=True),
+    Column("device_id", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Integer, primary_key=True, autoincrement=False),
+    Column("key_id", BigInteger, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    _of_a_device(),
+    sqlite_with_rowid=False,
+)
+
+one_time_key = Table(
+    "one_time_key",
+    metadata,
+    Column("user_id", LargeBinary, primary_key=True),
+    Column("device_id", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Integer, primary_key=True, autoincrement=False),
+    Column("key_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    _of_a_device(),
+)
+
+used_key = Table(
+    "used_key",
+    metadata,
+    Column("user_id", LargeBinary, primary_key=True),
+    Column("device_id", Integer, primary_key=True, autoincrement=False),
+    Column("curve", Integer, primary_key=True, autoincrement=False),
+    Column("key_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary, nullable=False),
+    _of_a_device(),
+    sqlite_with_rowid=False,
+)
+
+nonce = Table(
+    "nonce",
+    metadata,
+    Column("nonce", LargeBinary, primary_key=True),
+    Column("user_id", LargeBinary, nullable=False),
+    Column("device_id", Integer, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+signing_key = Table(
+    "signing_key",
+    metadata,
+    Column("kid", String, primary_key=True),
+    Column("private_key", LargeBinary, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("retired_ms", BigInteger, nullable=False),
+    Column("gone_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+invitation = Table(
+    "invitation",
+    metadata,
+    Column("code_hash", LargeBinary, primary_key=True),
+    Column("expires_ms", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+spent_token = Table(
+    "spent_token",
+    metadata,
+    Column("token_id", LargeBinary, primary_key=True),
+    Column("until_ms", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+block = Table(
+    "block",
+    metadata,
+    Column(
+        "user_id",
+        LargeBinary,
+        ForeignKey("account.user_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("blocked_id", LargeBinary, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+contact = Table(
+    "contact",
+    metadata,
+    Column(
+        "user_id",
+        LargeBinary,
+        ForeignKey("account.user_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column(
+        "peer_id",
+        LargeBinary,
+        ForeignKey("account.user_id", ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+    ),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,397 @@
+"""The directory: accounts, their devices and keys, and what proves who somebody is.
+
+What may be relied upon, of every adapter:
+
+- A call that returns is durable, and atomic: all of it or nothing, whatever else goes on.
+- A call that raises `StoreUnavailable` (signet.ports.inbox) may have happened or not. Each write is
+  safe then: a one-time key that was taken is never given again, a nonce is spent at most once.
+- `version` of an account rises with every change that others can see (devices, blocks, presence).
+- Where several refusals apply, the first in the order of a docstring's `Raises` is raised.
+
+Times are milliseconds of Unix time and come from the caller; a store has no clock of its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Protocol
+
+from signet.core.ids import DeviceId, UserId
+from signet.ports.users import Audience, User
+
+
+class NoSuchAccount(Exception):
+    """There is no such account, or no such device of it."""
+
+
+class NameTaken(Exception):
+    """Another account has this user name."""
+
+
+class KeyIdReused(Exception):
+    """A key id of this device was used before, with other bytes (or in another role)."""
+
+
+class TooManyDevices(Exception):
+    """The account has MAX_DEVICES devices."""
+
+
+class AdmissionSpent(Exception):
+    """The invitation is unknown, used or over, or the identity token was used before."""
+
+
+class PersonKnown(Exception):
+    """The person whom an identity provider names has an account already."""
+
+
+class TooManyBlocked(Exception):
+    """The account blocks MAX_BLOCKED people."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreKey:
+    """A public key with its type byte. `signature` is empty for one-time EC keys."""
+
+    id: int
+    public: bytes
+    signature: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUpload:
+    """A list that is not empty replaces what is stored of its kind; an empty one leaves it (K4)."""
+
+    signed: PreKey | None = None
+    last_resort: PreKey | None = None
+    one_time: Sequence[PreKey] = ()
+    one_time_kem: Sequence[PreKey] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """One-time keys that a device has left."""
+
+    one_time: int
+    one_time_kem: int
+
+
+@dataclass(frozen=True, slots=True)
+class LongLived:
+    """What `check` compares; None where the device has none."""
+
+    identity_key: bytes
+    signed: PreKey | None
+    last_resort: PreKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceBundle:
+    """What one device hands out. `stock` is what is left after it."""
+
+    device: int
+    registration_id: int
+    signed: PreKey
+    one_time: PreKey | None
+    kem: PreKey
+    stock: Stock
+
+
+@dataclass(frozen=True, slots=True)
+class Bundles:
+    """Bundles of one account's devices, in the order of their ids."""
+
+    identity_key: bytes
+    devices: Sequence[DeviceBundle]
+
+
+@dataclass(frozen=True, slots=True)
+class NewDevice:
+    """A device that registers. Names are for its owner only."""
+
+    registration_id: int
+    login_key: bytes = field(repr=False)
+    name: str
+    keys: KeyUpload = field(repr=False)
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device. `generation` is that of the account when it registered."""
+
+    id: int  # 1 – MAX_DEVICE_ID
+    registration_id: int
+    login_key: bytes
+    name: str
+    generation: int
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What lets somebody in, spent in the transaction that lets them in.
+
+    `invitation` is the SHA-256 of an invitation's code, `token_id` that of an identity token's
+    issuer and `jti`, remembered until `token_until_ms`. `person` is the SHA-256 of issuer and
+    subject: one account a person.
+    """
+
+    now_ms: int
+    invitation: bytes = b""
+    token_id: bytes = b""
+    token_until_ms: int = 0
+    person: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account with its first device, which gets id 1."""
+
+    user: UserId
+    identity_key: bytes
+    user_name: str  # folded; '' for none
+    findable: bool
+    recovery_hash: bytes = field(repr=False)
+    device: NewDevice
+    admission: Admission
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What replaces identity and devices of an account that is taken over.
+
+    `generation` is that of the account that was looked at; one of another is not replaced. The
+    new device gets an id that no device of the account had lately, so that it starts with an
+    inbox of its own. Name, blocks, presence, contacts and registration lock stay.
+    """
+
+    generation: int
+    identity_key: bytes
+    recovery_hash: bytes = field(repr=False)
+    device: NewDevice
+    admission: Admission
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as it is now. Hashes are those of signet.keys; lock_hash is empty for no lock."""
+
+    user: UserId
+    identity_key: bytes
+    user_name: str
+    findable: bool
+    presence: Audience
+    recovery_hash: bytes = field(repr=False)
+    lock_hash: bytes = field(repr=False)
+    person: bytes = field(repr=False)
+    generation: int
+    version: int
+    devices: Sequence[Device]
+
+    def device(self, device: int) -> Device | None:
+        """The device of that id, if there is one."""
+        return next((one for one in self.devices if one.id == device), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What an account's owner changes; None leaves a field as it is."""
+
+    user_name: str | None = None  # folded; '' gives the name up
+    findable: bool | None = None
+    presence: Audience | None = None
+    lock_hash: bytes | None = field(default=None, repr=False)  # b'' takes the lock off
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key that signs tokens. It is published until nothing it signed is valid."""
+
+    kid: str
+    private: bytes = field(repr=False)  # Ed25519 seed, 32 bytes
+    created_ms: int
+    retired_ms: int  # signs no more from here on
+    gone_ms: int  # published until here
+
+
+class KeyKind(IntEnum):
+    """In which role a key is stored; roles of one curve share their ids."""
+
+    SIGNED = 1
+    LAST_RESORT = 2
+    ONE_TIME = 3
+    ONE_TIME_KEM = 4
+
+
+class Accounts(Protocol):
+    """Accounts and their devices."""
+
+    async def create_account(self, account: NewAccount) -> Account:
+        """Make an account with its first device and keys.
+
+        Raises:
+            AdmissionSpent, PersonKnown, NameTaken, KeyIdReused: nothing was stored or spent.
+        """
+        ...
+
+    async def replace_account(
+        self, user: UserId, replacement: Replacement
+    ) -> tuple[Account, Sequence[int]]:
+        """Take an account over: new identity, one new device, a higher generation.
+
+        Returns the account and the ids of the devices that were dropped, with all their keys.
+
+        Raises:
+            NoSuchAccount: none, or its generation is another. AdmissionSpent, KeyIdReused.
+                Nothing was changed or spent.
+        """
+        ...
+
+    async def add_device(self, user: UserId, device: NewDevice) -> Device:
+        """Add a device under the lowest id that was not used lately.
+
+        Raises:
+            NoSuchAccount, TooManyDevices, KeyIdReused.
+        """
+        ...
+
+    async def remove_device(self, device: DeviceId) -> Account:
+        """Remove a device with its keys; the account's generation and version rise.
+
+        Raises:
+            NoSuchAccount.
+        """
+        ...
+
+    async def account(self, user: UserId) -> Account | None:
+        """The account with its devices, None if there is none."""
+        ...
+
+    async def update_account(self, user: UserId, changes: Changes) -> Account:
+        """Change what is given.
+
+        Raises:
+            NoSuchAccount, NameTaken.
+        """
+        ...
+
+    async def delete_account(self, user: UserId) -> Sequence[int]:
+        """Forget an account and all that hangs on it; returns the ids its devices had.
+
+        Its id is never given again; its name is free. An unknown account is no error.
+        """
+        ...
+
+    async def find(self, user_name: str) -> UserId | None:
+        """Whose folded name this is, if they want to be found."""
+        ...
+
+    async def count_try(self, user: UserId, now_ms: int, most: int, period_ms: int) -> bool:
+        """Count a try of the registration lock; False: `most` were made within `period_ms`.
+
+        A take-over starts the count anew. Unknown accounts have no tries.
+        """
+        ...
+
+
+class PreKeys(Protocol):
+    """The pre-keys of devices."""
+
+    async def upload(self, device: DeviceId, keys: KeyUpload) -> Stock:
+        """Store keys (K4); returns the stock after it.
+
+        A one-time key that was uploaded before is kept if it is still there, and never comes back
+        if it is not: it may have been given out (P8).
+
+        Raises:
+            NoSuchAccount, KeyIdReused: nothing was stored.
+        """
+        ...
+
+    async def stock(self, device: DeviceId) -> Stock:
+        """What is left. Raises: NoSuchAccount."""
+        ...
+
+    async def long_lived(self, device: DeviceId) -> LongLived:
+        """The identity key and the keys that are not one-time. Raises: NoSuchAccount."""
+        ...
+
+    async def take_bundles(
+        self, user: UserId, *, only: int = 0, besides: int = 0, one_time: bool = True
+    ) -> Bundles | None:
+        """Bundles of all devices (of `only`, where given; never of `besides`).
+
+        With `one_time`, each one-time key is handed out exactly once, ever (P8): it is gone when
+        this returns, and also when the answer is lost. A device without a signed or a KEM pre-key
+        is left out, and loses no key. None: there is no such account.
+        """
+        ...
+
+
+class Proofs(Protocol):
+    """What is valid once, or for a while."""
+
+    async def put_nonce(self, nonce: bytes, device: DeviceId, expires_ms: int, now_ms: int) -> None:
+        """Remember a nonce for a device, which need not exist. Forgets those that are over."""
+        ...
+
+    async def take_nonce(self, nonce: bytes, device: DeviceId, now_ms: int) -> bool:
+        """Spend a nonce: True once, for that device, before its end."""
+        ...
+
+    async def signing_keys(self, now_ms: int) -> Sequence[SigningKey]:
+        """Those that are published now, the newest first."""
+        ...
+
+    async def add_signing_key(self, key: SigningKey, after: str, now_ms: int) -> bool:
+        """Add a key if the newest published one still is `after` ('': there is none).
+
+        False: another process was faster. Forgets keys that are gone.
+        """
+        ...
+
+    async def add_invitation(self, invitation: bytes, expires_ms: int, now_ms: int) -> None:
+        """Allow one registration for whoever knows the code with this SHA-256."""
+        ...
+
+
+class Relations(Protocol):
+    """Who blocks whom, and who has written to whom."""
+
+    async def set_blocked(self, user: UserId, other: UserId, blocked: bool) -> None:
+        """Whether `user` hears of `other`, who need not exist (K5).
+
+        Raises:
+            NoSuchAccount: (of `user`), TooManyBlocked.
+        """
+        ...
+
+    async def users(self, users: Sequence[UserId]) -> dict[UserId, User]:
+        """Users as routers see them, in one read; unknown ones are absent."""
+        ...
+
+    async def blocked(self, user: UserId) -> Sequence[UserId]:
+        """Whom a user blocks, in the order of their ids."""
+        ...
+
+    async def note_written(self, pairs: Sequence[tuple[UserId, UserId]]) -> None:
+        """Each first has written to each second; pairs with an unknown user are skipped."""
+        ...
+
+    async def have_written(
+        self, pairs: Sequence[tuple[UserId, UserId]]
+    ) -> set[tuple[UserId, UserId]]:
+        """Those of the pairs of which the first has written to the second."""
+        ...
+
+    async def peers(self, user: UserId) -> Sequence[UserId]:
+        """Who has written to the user, or was written to by them."""
+        ...
+
+
+class Directory(Accounts, PreKeys, Proofs, Relations, Protocol):
+    """All of it, in one store, so that what belongs together is one transaction."""
+
+    async def close(self) -> None:
+        """Give back what is held."""
+        ...
