@@ -32,7 +32,10 @@ AT_ONCE = 50  # streams that are opened at the same time
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure. Seconds are of each phase; `closed` are sends in flight."""
+    """What to measure. Seconds are of each phase; `closed` are sends in flight.
+
+    `counter` is below every connection counter that these devices will use (O4).
+    """
 
     transport: Transport
     address: str
@@ -41,14 +44,18 @@ class Plan:
     rates: Sequence[int]
     seconds: float
     closed: int
+    counter: int
+
+    def write(self) -> str:
+        people = [
+            (one.user.hex(), one.device, one.registration, one.token) for one in self.accounts
+        ]
+        return json.dumps({**dataclasses.asdict(self), "accounts": people})
 
     @staticmethod
     def read(text: str) -> "Plan":
         plan = json.loads(text)
-        people = [
-            Account(bytes.fromhex(user), device, registration, token)
-            for user, device, registration, token in plan.pop("accounts")
-        ]
+        people = [Account(bytes.fromhex(user), *rest) for user, *rest in plan.pop("accounts")]
         return Plan(accounts=people, **plan)
 
 
@@ -88,7 +95,9 @@ class Load:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._dialler = Dialler(plan.transport, plan.address)
-        self._people = [Person(a, self._dialler, time.perf_counter) for a in plan.accounts]
+        self._people = [
+            Person(a, self._dialler, time.perf_counter, plan.counter) for a in plan.accounts
+        ]
         self._server = psutil.Process(plan.server_pid)
         self._own = psutil.Process()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()

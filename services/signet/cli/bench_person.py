@@ -39,7 +39,7 @@ class Failed(Exception):
 class Person:
     """A device and its one conversation. Times are seconds of `clock`."""
 
-    def __init__(self, account: Account, dialler: Dialler, clock: Clock) -> None:
+    def __init__(self, account: Account, dialler: Dialler, clock: Clock, counter: int = 0) -> None:
         self.account = account
         self.peer: Person | None = None
         self.sent_after: list[float] = []
@@ -51,7 +51,7 @@ class Person:
         self._stream: Stream | None = None
         self._welcome: asyncio.Future[Welcome] | None = None
         self._resume = b""
-        self._counter = 0
+        self._counter = counter
         self._at: Position | None = None
         self._ordinals = itertools.count(1)
         self._unanswered: dict[bytes, tuple[int, float]] = {}

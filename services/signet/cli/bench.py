@@ -1,0 +1,179 @@
+"""`signet bench`: what a message costs, and how long it takes, on this machine.
+
+The server runs in a process of its own, on a disk of this machine, and a second process loads
+it with the raw protocol (no encryption: the server is measured, not Python's cryptography).
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+import typer
+from rich.table import Table
+
+from signet.cli import look
+from signet.cli.bench_accounts import accounts
+from signet.cli.bench_load import Plan, percentile
+from signet.cli.bench_stream import Transport
+from signet.cli.failures import Exit, explained
+from signet.cli.options import Json
+from signet.cli.server_process import ServerProcess
+
+TRANSPORTS: tuple[Transport, ...] = ("websocket", "grpc")
+FSYNCS = 200
+CONNECTIONS = 1000  # more than a device opens on one transport
+PAGE = 4096  # bytes that each fsync writes
+LIMITS_OFF = {"SIGNET_REGISTRATIONS_AN_HOUR": "1000000", "SIGNET_LOG_LEVEL": "warning"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured: people, messages a second, seconds a phase, sends in flight."""
+
+    people: int
+    rates: Sequence[int]
+    seconds: float
+    closed: int
+
+
+WHOLE = Size(people=400, rates=(200, 500), seconds=8, closed=64)
+QUICK = Size(people=40, rates=(100,), seconds=1, closed=8)
+
+
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Small and short: does it run?")] = False,
+    as_json: Json = False,
+) -> None:
+    """CPU a message, times to SENT and to arrival, memory a stream: on both transports."""
+    out = look.console(stderr=as_json)
+    with explained(as_json), tempfile.TemporaryDirectory(prefix="signet-bench-") as folder:
+        result = asyncio.run(_bench(Path(folder), QUICK if quick else WHOLE, out.print))
+    if as_json:
+        print(json.dumps(result))
+    else:
+        _show(result)
+    if any("failed" in transport for transport in result["transports"].values()):
+        raise typer.Exit(Exit.FAILED)
+
+
+async def _bench(folder: Path, size: Size, say: Callable[[str], None]) -> dict[str, Any]:
+    say("[quiet]how fast is this disk? …[/]")
+    result: dict[str, Any] = {"machine": machine(folder), "transports": {}}
+    server = ServerProcess(folder / "server", environment={**os.environ, **LIMITS_OFF})
+    people = None
+    for number, transport in enumerate(TRANSPORTS):
+        async with server:
+            if people is None:
+                say(f"[quiet]{size.people} people register …[/]")
+                people = await accounts(server.addresses.rest, size.people)
+            say(f"[quiet]{transport} …[/]")
+            plan = Plan(
+                transport=transport,
+                address=getattr(server.addresses, transport),
+                server_pid=server.addresses.pid,
+                accounts=people,
+                rates=size.rates,
+                seconds=size.seconds,
+                closed=size.closed,
+                counter=number * CONNECTIONS,
+            )
+            result["transports"][transport] = await _load(plan)
+    return result
+
+
+async def _load(plan: Plan) -> dict[str, Any]:
+    """Run the plan in a process of its own; what it measured."""
+    load = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "signet.cli.bench_load",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        told, _ = await load.communicate(plan.write().encode())
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            load.kill()
+    measured: dict[str, Any] = {"phases": []}
+    for line in told.decode().splitlines():
+        figures = json.loads(line)
+        match figures.pop("kind"):
+            case "idle":
+                measured["idle"] = figures
+            case "figures":
+                measured["phases"].append(figures)
+            case "failed":
+                measured["failed"] = figures["why"]
+    if "idle" not in measured:
+        measured.setdefault("failed", "the load ended early")
+    return measured
+
+
+def machine(folder: Path) -> dict[str, Any]:
+    """What the figures must be read with: cores, how busy it was before, how fast it syncs."""
+    busy = psutil.cpu_percent(interval=0.5)
+    syncs = fsyncs(folder)
+    return {
+        "cores": psutil.cpu_count(),
+        "busy_before": busy,
+        "fsync_p50_ms": percentile(syncs, 0.5) * 1000,
+        "fsync_p99_ms": percentile(syncs, 0.99) * 1000,
+    }
+
+
+def fsyncs(folder: Path, count: int = FSYNCS) -> list[float]:
+    """Seconds that each write of a page and its fsync took, in that folder."""
+    took, page = [], os.urandom(PAGE)
+    with (folder / "fsync").open("wb", buffering=0) as file:
+        for _ in range(count):
+            began = time.perf_counter()
+            file.write(page)
+            os.fsync(file.fileno())
+            took.append(time.perf_counter() - began)
+    return took
+
+
+def _show(result: dict[str, Any]) -> None:
+    out, of = look.console(), result["machine"]
+    out.print(
+        f"[quiet]{of['cores']} cores, {of['busy_before']:.0f} % busy before; fsync p50"
+        f" {of['fsync_p50_ms']:.2f} ms, p99 {of['fsync_p99_ms']:.2f} ms; bodies of 300 bytes[/]"
+    )
+    for transport, measured in result["transports"].items():
+        out.print(_table(transport, measured["phases"]), soft_wrap=False)
+        if idle := measured.get("idle"):
+            out.print(
+                f"  {idle['streams']} idle streams: [copy]{idle['kib']:.1f} KiB[/] each;"
+                f" a reconnect: [copy]{idle['reconnect_cpu_ms']:.2f} ms[/] of the server's CPU\n"
+            )
+        if "failed" in measured:
+            out.print(f"  [bad]failed[/]: {measured['failed']}\n")
+
+
+def _table(transport: str, phases: Sequence[dict[str, Any]]) -> Table:
+    table = Table(title=transport, title_justify="left", box=None, header_style="quiet")
+    for head in ("load", "messages/s", "SENT p50", "p99", "arrival p50", "p99"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for head in ("CPU s/1,000: server", "load", "machine busy"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for phase in phases:
+        table.add_row(
+            f"[copy]{phase['phase']}[/]",
+            f"{phase['rate']:.0f}",
+            *(f"{phase[name]:.1f} ms" for name in ("sent_p50", "sent_p99")),
+            *(f"{phase[name]:.1f} ms" for name in ("received_p50", "received_p99")),
+            f"[copy]{phase['server_cpu']:.3f}[/]",
+            f"{phase['load_cpu']:.3f}",
+            f"{phase['busy']:.0f} %",
+        )
+    return table
