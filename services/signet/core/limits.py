@@ -74,6 +74,10 @@ HEARTBEAT_MIN = 15  # what a client may get at the least
 HEARTBEAT_MAX = 540  # and at the most: below the ten minutes after which networks forget
 # Heartbeats that may be missed before a stream is closed and its user is offline (P8).
 HEARTBEATS_MISSED = 2
+# How often a gateway looks at its timers. Lower: sharper time-outs, more wake-ups.
+TICK = 0.25
+# How long a stream that was closed may take to read its Close. Lower: slow networks see a cut.
+LINGER = 2.0
 # How long a resume token spares a login.
 RESUME_TTL = 24 * 3600
 # Streams in one gateway process, and how many may be in their handshake at once.
@@ -121,6 +125,9 @@ LEASE_RENEW = 1.0  # how often it is renewed
 LEASE_MARGIN = 0.5  # an owner stops so long before its lease ends
 LEASE_DRIFT = 0.5  # a taker waits so much longer than the lease
 
+# A router says each second what it holds; its link is given up when it has not for so long (L7).
+HOLDING_MISSED = 3.5
+
 # --- Keys -------------------------------------------------------------------------------------
 
 # As libsignal's clients have them.
@@ -143,6 +150,25 @@ MAX_BODY = 512 * KIB  # of a REST request
 MAX_USER_NAME = 32  # characters
 MIN_USER_NAME = 3  # characters
 MAX_BLOCKED = 1_000  # people whom one user blocks
+MAX_DEVICE_NAME = 64  # characters
+MAX_KEY_ID = 0xFFFF_FFFF  # of pre-keys, as keys.proto has them
+# Take-overs that an address may try. Lower: who mistypes the recovery key waits.
+RECOVERIES_AN_HOUR = 10
+# Tries of a registration lock's PIN in LOCK_PERIOD. Raise: a short PIN is guessed sooner.
+LOCK_TRIES = 10
+LOCK_PERIOD = 24 * 3600  # of LOCK_TRIES
+MIN_PIN = 4  # characters of a registration lock's PIN
+MAX_PIN = 64  # with MIN_PIN
+INVITATION_TTL = 7 * 24 * 3600  # where nothing else is said
+# A token, proof or code that comes with a registration, in characters.
+MAX_PROOF = 8 * KIB
+# Keys of an identity provider are kept for so long, and asked for again at most so often for a
+# key that is not among them. Raise: a key that it took back is believed for longer.
+JWKS_TTL = 300.0
+JWKS_RETRY = 10.0  # see JWKS_TTL
+# Cost of a guess of a recovery key or PIN from a stolen database: memory is 128 * 8 * N bytes.
+SCRYPT_N = 2**14
+SCRYPT_AT_ONCE = 2  # hashes computed at the same time. Raise: more memory, more CPU for strangers.
 # How long an owner trusts its copy of a user's devices without asking the directory again.
 USER_TTL = 60.0
 # The same for an id that is nobody's. Raise: who registers just now waits longer to be reachable.

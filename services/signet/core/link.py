@@ -74,7 +74,8 @@ class Attach:
     """A device's stream wants its inbox, from after `position`.
 
     `resume_counter`: the connection counter at which the resume token that was shown was issued;
-    None for a login with a token.
+    None for a login with a token. `again`: the same stream, attached before at this counter, comes
+    to a new owner or over a new link; the owner takes a counter that it has seen, but no lower one.
     """
 
     session: int
@@ -86,6 +87,7 @@ class Attach:
     heartbeat_s: int
     capabilities: frozenset[int] = frozenset()
     resume_counter: int | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

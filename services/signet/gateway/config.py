@@ -1,0 +1,52 @@
+"""What a gateway is told when it starts. Times are seconds; the defaults are core/limits.py."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from signet.core import limits
+from signet.core.ids import UserId
+
+
+def nowhere_better(user: UserId) -> str:
+    """Where the ring has no better address for anybody: one process."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """`name` is unique among gateways. `resume_key` is 32 secret bytes that all of them share.
+
+    `origins`: what a browser's Origin may be; "*" allows all. Port 0 takes any free one.
+    `better_address`: where a user's devices belong, '' for here.
+    """
+
+    name: str
+    server_name: str
+    resume_key: bytes = field(repr=False)
+    shards: int = limits.SHARDS
+    websocket_host: str = "127.0.0.1"
+    websocket_port: int = 0
+    grpc_host: str = "127.0.0.1"
+    grpc_port: int = 0
+    origins: frozenset[str] = frozenset()
+    routers: tuple[str, ...] = ("",)
+    better_address: Callable[[UserId], str] = nowhere_better
+    send_burst: float = limits.SEND_BURST
+    send_rate: float = limits.SEND_RATE
+    frame_burst: float = limits.FRAME_BURST
+    frame_rate: float = limits.FRAME_RATE
+    admit_burst: float = limits.ADMIT_BURST
+    admit_rate: float = limits.ADMIT_RATE
+    max_streams: int = limits.MAX_STREAMS
+    max_handshakes: int = limits.MAX_HANDSHAKES
+    hello_timeout: float = limits.HELLO_TIMEOUT
+    progress_timeout: float = limits.PROGRESS_TIMEOUT
+    heartbeat_min: float = limits.HEARTBEAT_MIN
+    hold_time: float = limits.HOLD_TIME
+    hold_bytes: int = limits.HOLD_BYTES
+    max_pending: int = limits.MAX_PENDING
+    tick: float = limits.TICK
+
+    def __post_init__(self) -> None:
+        if len(self.resume_key) < 32:
+            raise ValueError("the resume key needs 32 bytes")

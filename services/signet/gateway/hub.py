@@ -1,0 +1,229 @@
+"""All streams of a gateway by number, and what they share: time, keys, limits, counts."""
+
+import asyncio
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from signet.core import resume
+from signet.core.buckets import Bucket
+from signet.core.errors import Code, SignetError
+from signet.core.ids import ID_BYTES, DeviceAddress, DeviceId, SessionId
+from signet.core.link import Drop
+from signet.gateway.admission import Admission
+from signet.gateway.auth import Tokens
+from signet.gateway.config import GatewayConfig
+from signet.gateway.edge import Edge
+from signet.gateway.routers import Owners
+from signet.gateway.session import Session
+from signet.gateway.wheel import Wheel
+from signet.ports.links import Routers
+from signet.ports.tokens import VerificationKeys
+from signet.telemetry import metrics
+from signet.v1.messaging_pb2 import Hello
+
+log = structlog.get_logger()
+
+_BUCKETS = 1024  # devices whose buckets are kept without a look at which are full again
+
+
+class Hub:
+    """`clock` is monotonic, in seconds; `now_ms` is Unix time."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        routers: Routers,
+        keys: VerificationKeys,
+        clock: Callable[[], float] = time.monotonic,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.config, self.clock, self.now_ms = config, clock, now_ms
+        self.sessions: dict[int, Session] = {}
+        self.frames_in = self.frames_out = 0
+        self.refusing: SignetError | None = None  # no more streams, and why
+        self.owners = Owners(self, routers)
+        now = clock()
+        self.admission = Admission(
+            streams=config.max_streams,
+            handshakes=config.max_handshakes,
+            burst=config.admit_burst,
+            rate=config.admit_rate,
+            now=now,
+        )
+        self._tokens = Tokens(config.server_name, keys)
+        self._wheel = Wheel(config.tick, now)
+        self._numbers = 0
+        self._buckets: dict[DeviceId, Bucket] = {}
+        self._most_buckets = _BUCKETS
+        self._slow: dict[int, tuple[int, float]] = {}  # bytes taken, and since when so many
+        self._timer: asyncio.TimerHandle | None = None
+        self._emptied = asyncio.Event()
+        self._refusals: Counter[Code] = Counter()
+
+    # --- streams ------------------------------------------------------------------------------
+
+    def open(self, edge: Edge, transport: str) -> Session:
+        """A new stream on an edge.
+
+        Raises:
+            SignetError: it is not admitted; the edge is to be finished with that code.
+        """
+        if self.refusing is not None:
+            raise self.refusing
+        wait = self.admission.admit(self.clock())
+        if wait:
+            raise SignetError(Code.OVERLOADED, retry_after_s=wait)
+        self._numbers += 1
+        session = Session(self, edge, self._numbers, transport)
+        self.sessions[session.number] = session
+        self._schedule(session)
+        metrics.STREAMS.labels(transport).inc()
+        return session
+
+    def greeted(self, session: Session, *, resumed: bool) -> None:
+        """A stream became ACTIVE."""
+        self.admission.greeted()
+        if session.deadline() < session.alarm:
+            self._schedule(session)
+        metrics.STREAMS_OPENED.labels(session.transport, str(resumed).lower()).inc()
+
+    def left(self, session: Session, *, greeted: bool) -> None:
+        """A stream is over."""
+        if self.sessions.pop(session.number, None) is not None:
+            self.admission.left(greeted=greeted)
+            self._slow.pop(session.number, None)
+            metrics.STREAMS.labels(session.transport).dec()
+            if not self.sessions:
+                self._emptied.set()
+
+    async def wait_empty(self) -> None:
+        """Until there is no stream."""
+        while self.sessions:
+            self._emptied.clear()
+            await self._emptied.wait()
+
+    def dropped(self, frame: Drop) -> None:
+        """The owner has ended a session."""
+        session = self.sessions.get(frame.session)
+        if session is not None:
+            session.fault(SignetError(frame.code, retry_after_s=frame.retry_after_s))
+
+    # --- who says Hello -----------------------------------------------------------------------
+
+    def identify(self, hello: Hello) -> tuple[DeviceAddress, resume.Resume | None]:
+        """Whose Hello it is: by resume token, or else by token.
+
+        Raises:
+            SignetError: RESUME_REFUSED, TOKEN_EXPIRED, UNAUTHENTICATED.
+        """
+        if hello.resume_token:
+            try:
+                known = resume.redeem(hello.resume_token, self.config.resume_key, self.now_ms())
+                return known.address, known
+            except SignetError:
+                if not hello.token:
+                    raise
+        return self._tokens.verify(hello.token, self.now_ms() / 1000), None
+
+    def issue(self, what: resume.Resume) -> bytes:
+        """A resume token of this cluster."""
+        return resume.issue(what, self.config.resume_key)
+
+    def new_session_id(self) -> SessionId:
+        return SessionId(secrets.token_bytes(ID_BYTES))
+
+    def bucket(self, device: DeviceId) -> Bucket:
+        """The device's bucket of sends; it outlives a stream, so coming back does not refill it."""
+        bucket = self._buckets.get(device)
+        if bucket is None:
+            if len(self._buckets) >= self._most_buckets:
+                self._forget_full_buckets()
+            bucket = self._buckets[device] = Bucket(self.config.send_burst, self.clock())
+        return bucket
+
+    def _forget_full_buckets(self) -> None:
+        burst, rate, now = self.config.send_burst, self.config.send_rate, self.clock()
+        kept = {d: b for d, b in self._buckets.items() if b.full_at(burst, rate) > now}
+        self._buckets = kept
+        self._most_buckets = max(_BUCKETS, 2 * len(kept))
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._tick()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self.config.tick, self._tick)
+        try:
+            now = self.clock()
+            self._look_at(self._wheel.due(now), now)
+            self._look_at_slow(now)
+            self.owners.tick(now)
+            self._count()
+        except Exception:
+            log.exception("a tick failed")
+
+    def _look_at(self, numbers: Iterable[int], now: float) -> None:
+        for number in numbers:
+            session = self.sessions.get(number)
+            if session is None or session.alarm > now:  # gone, or it has a later entry
+                continue
+            if now >= session.deadline():
+                session.expired()
+            if number in self.sessions:
+                self._schedule(session)
+
+    def _schedule(self, session: Session) -> None:
+        session.alarm = session.deadline()
+        self._wheel.put(session.number, session.alarm)
+
+    # --- readers that do not read (S6) --------------------------------------------------------
+
+    def paused(self, session: Session) -> None:
+        """More is pending for a stream than the network takes at once."""
+        self._slow.setdefault(session.number, (session.taken, self.clock()))
+
+    def resumed(self, session: Session) -> None:
+        """It has caught up."""
+        self._slow.pop(session.number, None)
+
+    def check_pending(self, session: Session) -> None:
+        """Too much is pending: closed at once, whatever its progress."""
+        if session.number in self._slow and session.pending > self.config.max_pending:
+            session.fault(SignetError(Code.SLOW_READER))
+
+    def _look_at_slow(self, now: float) -> None:
+        pending = 0
+        for number, (before, since) in list(self._slow.items()):
+            session = self.sessions[number]
+            pending += session.pending
+            if session.taken > before:
+                self._slow[number] = (session.taken, now)
+            elif now - since >= self.config.progress_timeout:
+                session.fault(SignetError(Code.SLOW_READER))
+        metrics.PENDING_BYTES.set(pending)
+
+    # --- counts -------------------------------------------------------------------------------
+
+    def refused(self, code: Code) -> None:
+        self._refusals[code] += 1
+
+    def closed(self, code: Code) -> None:
+        metrics.CLOSES.labels(code.name).inc()
+
+    def _count(self) -> None:
+        """Counted in plain numbers, a frame at a time; told to Prometheus a tick at a time."""
+        metrics.FRAMES.labels("in").inc(self.frames_in)
+        metrics.FRAMES.labels("out").inc(self.frames_out)
+        self.frames_in = self.frames_out = 0
+        for code, count in self._refusals.items():
+            metrics.REFUSALS.labels(code.name).inc(count)
+        self._refusals.clear()
