@@ -1,6 +1,7 @@
 """Accounts and their devices in SQL: ports/directory.Accounts."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Column, Row, case, delete, insert, select, update
@@ -211,7 +212,7 @@ async def _last_device(tx: AsyncConnection, user: UserId) -> int:
 
 def _next_id(last: int, used: Sequence[int]) -> int:
     """The id after the last one given, so that an inbox is not found by another device."""
-    after = (*range(last + 1, MAX_DEVICE_ID + 1), *range(1, last + 1))
+    after = chain(range(last + 1, MAX_DEVICE_ID + 1), range(1, last + 1))
     return next(number for number in after if number not in used)
 
 

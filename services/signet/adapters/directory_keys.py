@@ -96,11 +96,13 @@ async def _bundle(
     signed, last_resort = kept.get(KeyKind.SIGNED), kept.get(KeyKind.LAST_RESORT)
     if signed is None:
         return None
-    kem = (await _take(tx, at, KeyKind.ONE_TIME_KEM) if one_time else None) or last_resort
+    taken = await _take(tx, at, KeyKind.ONE_TIME_KEM) if one_time else None
+    kem = taken or last_resort
     if kem is None:
         return None
     pre_key = await _take(tx, at, KeyKind.ONE_TIME) if one_time else None
-    return DeviceBundle(at.device, registration_id, signed, pre_key, kem, await _stock(tx, at))
+    stock = await _stock(tx, at)
+    return DeviceBundle(at.device, registration_id, signed, pre_key, kem, taken is None, stock)
 
 
 async def _take(tx: AsyncConnection, at: DeviceId, kind: KeyKind) -> PreKey | None:

@@ -93,6 +93,7 @@ class DeviceBundle:
     signed: PreKey
     one_time: PreKey | None
     kem: PreKey
+    kem_is_last_resort: bool
     stock: Stock
 
 
@@ -364,6 +365,10 @@ class Relations(Protocol):
         Raises:
             NoSuchAccount: (of `user`), TooManyBlocked.
         """
+        ...
+
+    async def blocks(self, user: UserId, other: UserId) -> bool:
+        """Whether `user` blocks `other`."""
         ...
 
     async def users(self, users: Sequence[UserId]) -> dict[UserId, User]:

@@ -1,0 +1,171 @@
+"""The keys service over gRPC: signet.v1.Keys.
+
+A refusal is a status with the protocol's code in the trailing metadata `signet-code`, and where it
+says to come back, `retry-after-ms`. The token comes as metadata `authorization: Bearer …`.
+"""
+
+# ruff: noqa: N802 - calls are named as in keys.proto
+
+import math
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import unquote
+
+import grpc
+import structlog
+from grpc import aio
+
+from signet.core.errors import RULES, Code, SignetError
+from signet.core.ids import DeviceId, UserId
+from signet.keys import grpc_convert as convert
+from signet.keys.parts import Caller
+from signet.keys.service import Keys
+from signet.telemetry.metrics import REFUSALS, REQUESTS
+from signet.v1 import keys_pb2 as pb
+from signet.v1 import keys_pb2_grpc
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+Context = aio.ServicerContext[Any, Any]
+Method = Callable[["KeysServicer", Q, Context], Coroutine[Any, Any, A]]
+
+log = structlog.get_logger()
+
+
+def add_keys(server: aio.Server, keys: Keys) -> None:
+    """Serve signet.v1.Keys there; before the server is started."""
+    keys_pb2_grpc.add_KeysServicer_to_server(KeysServicer(keys), server)
+
+
+def _answers(method: Method[Q, A]) -> Method[Q, A]:
+    """Let a call answer, or end with a status that says the refusal; counted either way."""
+    route = f"/signet.v1.Keys/{method.__name__}"
+
+    @wraps(method)
+    async def answering(self: "KeysServicer", request: Q, context: Context) -> A:
+        try:
+            answer = await method(self, request, context)
+        except SignetError as error:
+            refusal = error
+        except Exception as error:
+            log.error("a call ended in a bug", exc_info=error)
+            refusal = SignetError(Code.INTERNAL)
+        else:
+            REQUESTS.labels(route, "OK").inc()
+            return answer
+        REQUESTS.labels(route, RULES[refusal.code].grpc).inc()
+        return await _refuse(context, refusal)
+
+    return answering
+
+
+class KeysServicer(keys_pb2_grpc.KeysServicer):
+    """A call is named as in keys.proto, and is a line or two of the service."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    @_answers
+    async def GetServer(self, request: pb.GetServerRequest, context: Context) -> pb.Server:
+        return convert.server(self._keys)
+
+    @_answers
+    async def Register(self, request: pb.RegisterRequest, context: Context) -> pb.Registered:
+        application = convert.application(request)
+        registrations = self._keys.registrations
+        return convert.registered(await registrations.register(application, _host(context)))
+
+    @_answers
+    async def Recover(self, request: pb.RecoverRequest, context: Context) -> pb.Registered:
+        recovery = convert.recovery(request)
+        registrations = self._keys.registrations
+        return convert.registered(await registrations.recover(recovery, _host(context)))
+
+    @_answers
+    async def GetNonce(self, request: pb.GetNonceRequest, context: Context) -> pb.Nonce:
+        device = DeviceId(UserId(request.user_id), request.device_id)
+        return pb.Nonce(nonce=await self._keys.logins.nonce(device, _host(context)))
+
+    @_answers
+    async def Login(self, request: pb.LoginRequest, context: Context) -> pb.Token:
+        proof = convert.proof(request)
+        return convert.token(await self._keys.logins.login(proof, _host(context)))
+
+    @_answers
+    async def UploadKeys(self, request: pb.UploadKeysRequest, context: Context) -> pb.KeyCount:
+        caller = await self._caller(context)
+        return convert.count(await self._keys.bundles.upload(caller, convert.upload(request)))
+
+    @_answers
+    async def GetKeys(self, request: pb.GetKeysRequest, context: Context) -> pb.UserKeys:
+        caller, user = await self._caller(context), UserId(request.user_id)
+        found = await self._keys.bundles.fetch(caller, user, request.device_id)
+        return convert.bundles(user, found)
+
+    @_answers
+    async def CountKeys(self, request: pb.CountKeysRequest, context: Context) -> pb.KeyCount:
+        caller = await self._caller(context)
+        return convert.count(await self._keys.bundles.count(caller))
+
+    @_answers
+    async def CheckKeys(self, request: pb.CheckKeysRequest, context: Context) -> pb.CheckedKeys:
+        caller = await self._caller(context)
+        return pb.CheckedKeys(same=await self._keys.bundles.check(caller, request.digest))
+
+    @_answers
+    async def FindUser(self, request: pb.FindUserRequest, context: Context) -> pb.FoundUser:
+        caller = await self._caller(context)
+        found = await self._keys.accounts.find(caller, request.user_name)
+        return pb.FoundUser(user_id=found)
+
+    @_answers
+    async def GetAccount(self, request: pb.GetAccountRequest, context: Context) -> pb.Account:
+        caller = await self._caller(context)
+        return convert.account(await self._keys.accounts.get(caller))
+
+    @_answers
+    async def UpdateAccount(self, request: pb.UpdateAccountRequest, context: Context) -> pb.Account:
+        caller, wanted = await self._caller(context), convert.wanted(request)
+        return convert.account(await self._keys.accounts.update(caller, wanted))
+
+    @_answers
+    async def RemoveDevice(self, request: pb.RemoveDeviceRequest, context: Context) -> pb.Account:
+        caller, device = await self._caller(context), request.device_id
+        return convert.account(await self._keys.accounts.remove_device(caller, device))
+
+    @_answers
+    async def SetBlocked(self, request: pb.SetBlockedRequest, context: Context) -> pb.Account:
+        caller, other = await self._caller(context), UserId(request.user_id)
+        accounts = self._keys.accounts
+        return convert.account(await accounts.set_blocked(caller, other, request.blocked))
+
+    async def _caller(self, context: Context) -> Caller:
+        return await self._keys.logins.authenticate(_token(context))
+
+
+async def _refuse(context: Context, error: SignetError) -> NoReturn:
+    rule = RULES[error.code]
+    REFUSALS.labels(error.code.name).inc()
+    trailing: list[tuple[str, str]] = [("signet-code", error.code.name)]
+    if error.retry_after_s:
+        trailing.append(("retry-after-ms", str(math.ceil(error.retry_after_s * 1000))))
+    status = grpc.StatusCode[rule.grpc]
+    await context.abort(status, error.detail or rule.meaning, tuple(trailing))
+    raise AssertionError("abort always raises")
+
+
+def _token(context: Context) -> str:
+    for name, value in context.invocation_metadata() or ():
+        if name == "authorization" and isinstance(value, str):
+            scheme, _, token = value.partition(" ")
+            return token.strip() if scheme.lower() == "bearer" else ""
+    return ""
+
+
+def _host(context: Context) -> str:
+    """The address of "ipv4:1.2.3.4:5" or "ipv6:%5B::1%5D:5"."""
+    kind, _, rest = unquote(context.peer()).partition(":")
+    if kind not in {"ipv4", "ipv6"}:
+        return ""
+    return rest.rpartition(":")[0].strip("[]")

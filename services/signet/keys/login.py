@@ -1,0 +1,102 @@
+"""Login of a device by its own key (K2), and who a token belongs to."""
+
+from dataclasses import dataclass, field
+
+from signet.core.errors import Code, SignetError
+from signet.core.ids import ID_BYTES, DeviceAddress, DeviceId, UserId
+from signet.core.limits import MAX_DEVICE_ID, NONCE_TTL
+from signet.keys import signatures
+from signet.keys.parts import MINUTE, Caller, Parts, network
+from signet.keys.refusals import refuses
+from signet.keys.tokens import Token
+
+NONCE_SIZE = 32
+_LABEL = b"signet-login-v1"
+# Verified for a device that there is not, so that its answer takes as long.
+_NOBODY = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A nonce that this service gave, and the device's signature."""
+
+    device: DeviceId
+    nonce: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+
+class Logins:
+    """Unknown devices get nonces too, and fail like a wrong signature: no oracle (K5)."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    @refuses()
+    async def nonce(self, device: DeviceId, address: str) -> bytes:
+        """32 bytes, good once, for NONCE_TTL, for this device.
+
+        Raises:
+            SignetError: INVALID_ARGUMENT, RATE_LIMITED, STORE_UNAVAILABLE.
+        """
+        check_device(device)
+        await self._limit("nonce", address)
+        value, now_ms = self._parts.randomness(NONCE_SIZE), self._parts.now_ms()
+        expires_ms = now_ms + int(NONCE_TTL * 1000)
+        await self._parts.directory.put_nonce(value, device, expires_ms, now_ms)
+        return value
+
+    @refuses()
+    async def login(self, proof: Proof, address: str) -> Token:
+        """A token for the device whose login key signed the nonce.
+
+        Raises:
+            SignetError: INVALID_ARGUMENT, RATE_LIMITED, NONCE_REFUSED, UNAUTHENTICATED,
+                STORE_UNAVAILABLE.
+        """
+        check_device(proof.device)
+        await self._limit("login", address)
+        parts, at = self._parts, proof.device
+        if not await parts.directory.take_nonce(proof.nonce, at, parts.now_ms()):
+            raise SignetError(Code.NONCE_REFUSED)
+        account = await parts.directory.account(at.user)
+        device = account.device(at.device) if account else None
+        label = _LABEL + parts.config.server_name.encode()
+        signed = label + at.user + bytes([at.device]) + proof.nonce
+        login_key = device.login_key if device else _NOBODY
+        if not signatures.is_login(login_key, signed, proof.signature) or device is None:
+            raise SignetError(Code.UNAUTHENTICATED, "no such device, or not its signature")
+        found = DeviceAddress(at, device.registration_id, device.generation)
+        return await parts.tokens.issue(found)
+
+    @refuses(missing=Code.DEVICE_REMOVED)
+    async def authenticate(self, token: str) -> Caller:
+        """Who calls: the token is valid, and its device is still there, of that generation.
+
+        Raises:
+            SignetError: UNAUTHENTICATED, TOKEN_EXPIRED, DEVICE_REMOVED, STORE_UNAVAILABLE.
+        """
+        if not token:
+            raise SignetError(Code.UNAUTHENTICATED)
+        address = await self._parts.tokens.verify(token)
+        account = await self._parts.directory.account(address.device.user)
+        device = account.device(address.device.device) if account else None
+        if account is None or device is None or device.generation != address.generation:
+            raise SignetError(Code.DEVICE_REMOVED)
+        return Caller(address, account)
+
+    async def _limit(self, name: str, address: str) -> None:
+        most = self._parts.config.logins_a_minute
+        await self._parts.limit(name, network(address), most, MINUTE)
+
+
+def check_device(device: DeviceId) -> None:
+    """Raises SignetError: INVALID_ARGUMENT."""
+    check_user(device.user)
+    if not 1 <= device.device <= MAX_DEVICE_ID:
+        raise SignetError(Code.INVALID_ARGUMENT, "device_id is out of its range")
+
+
+def check_user(user: UserId) -> None:
+    """Raises SignetError: INVALID_ARGUMENT."""
+    if len(user) != ID_BYTES:
+        raise SignetError(Code.INVALID_ARGUMENT, f"user_id has {ID_BYTES} bytes")

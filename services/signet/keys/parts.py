@@ -1,0 +1,98 @@
+"""What the capabilities of the keys service share: its ports, its clock, who is calling."""
+
+import ipaddress
+from dataclasses import dataclass
+
+import structlog
+
+from signet.core.errors import Code, SignetError
+from signet.core.ids import DeviceAddress, DeviceId, UserId
+from signet.keys.config import Clock, KeysConfig, Randomness
+from signet.keys.passwords import Passwords
+from signet.keys.tokens import Tokens
+from signet.ports.directory import Account, Directory
+from signet.ports.events import Event, Events, Topic
+from signet.ports.rate_limits import RateLimits
+from signet.ports.users import UserChanges
+
+HOUR, MINUTE = 3600, 60
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One of each for the whole service."""
+
+    directory: Directory
+    limits: RateLimits
+    changes: UserChanges
+    events: Events
+    config: KeysConfig
+    clock: Clock
+    randomness: Randomness
+    passwords: Passwords
+    tokens: Tokens
+
+    def now_ms(self) -> int:
+        return int(self.clock() * 1000)
+
+    async def limit(self, name: str, key: str, amount: int, period_s: int) -> None:
+        """Count one. Raises SignetError: RATE_LIMITED."""
+        allowed = await self.limits.hit(name, key, amount, period_s)
+        if not allowed.allowed:
+            raise SignetError(Code.RATE_LIMITED, retry_after_s=allowed.retry_after_s)
+
+    def audit(self, user: UserId, name: str, device: int = 0) -> None:
+        """Put an event on the audit trail."""
+        self.events.publish(Event(Topic.AUDIT, user, name, self.now_ms(), device))
+
+    async def tell_changed(self, user: UserId) -> None:
+        """Tell the owners of the user's shard; USER_TTL makes good what is lost."""
+        try:
+            await self.changes.changed(user)
+        except (OSError, TimeoutError) as error:
+            log.warning("a change of a user was not told", error=type(error).__name__)
+
+    async def tell_replaced(self, user: UserId, dropped: "tuple[int, ...]") -> None:
+        """The same, for an account that was taken over."""
+        try:
+            await self.changes.replaced(user, dropped)
+        except (OSError, TimeoutError) as error:
+            log.warning("a take-over was not told", error=type(error).__name__)
+
+    async def tell_low(self, device: DeviceId, one_time: int, one_time_kem: int) -> None:
+        """The same, for a device whose one-time keys run out."""
+        try:
+            await self.changes.keys_low(device.user, device.device, one_time, one_time_kem)
+        except (OSError, TimeoutError) as error:
+            log.warning("low keys were not told", error=type(error).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose token came with a request, and their account as it is now."""
+
+    address: DeviceAddress
+    account: Account
+
+    @property
+    def device(self) -> DeviceId:
+        return self.address.device
+
+    @property
+    def user(self) -> UserId:
+        return self.address.device.user
+
+
+def network(address: str) -> str:
+    """What limits by address count: an IPv6 host has a whole /64 to itself."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    if parsed.version == 4:
+        return str(parsed)
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))

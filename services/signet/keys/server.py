@@ -1,0 +1,110 @@
+"""The keys service on the network: REST by uvicorn and gRPC, in the running event loop."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import uvicorn
+from grpc import aio
+
+from signet.keys.grpc_server import add_keys
+from signet.keys.rest import create_app
+from signet.keys.service import Keys
+
+_STOP_S = 2.0  # how long a stop waits for requests that are open
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where it is bound."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+class _Uvicorn(uvicorn.Server):
+    """Signals are the process's own business."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class KeysServer:
+    """`grpc` is a server to add the service to, before it is started; None makes one of its own.
+
+    `proxies` are addresses whose X-Forwarded-For is believed, as uvicorn takes them.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        *,
+        host: str = "127.0.0.1",
+        rest_port: int = 0,
+        grpc: aio.Server | None = None,
+        grpc_port: int = 0,
+        proxies: str = "",
+    ) -> None:
+        self._keys, self._host, self._proxies = keys, host, proxies
+        self._rest_port, self._grpc_port = rest_port, grpc_port
+        self._own_grpc = grpc is None
+        self._grpc_server = aio.server() if grpc is None else grpc
+        self._rest: _Uvicorn | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self.rest = Address(host, rest_port)
+        self.grpc: Address | None = None
+        add_keys(self._grpc_server, keys)
+
+    async def start(self) -> None:
+        """Read the signing keys, then listen; `rest` and `grpc` then say where.
+
+        `grpc` stays None where the server is another's.
+
+        Raises:
+            OSError: a port is taken.
+            SignetError: STORE_UNAVAILABLE.
+        """
+        await self._keys.ready()
+        listening = socket.create_server((self._host, self._rest_port), backlog=512)
+        bound = listening.getsockname()
+        self.rest = Address(bound[0], bound[1])
+        config = uvicorn.Config(
+            create_app(self._keys),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            proxy_headers=bool(self._proxies),
+            forwarded_allow_ips=self._proxies or None,
+            timeout_graceful_shutdown=int(_STOP_S),
+        )
+        self._rest = _Uvicorn(config)
+        self._serving = asyncio.create_task(self._rest.serve([listening]), name="keys-rest")
+        if self._own_grpc:
+            await self._start_grpc()
+
+    async def _start_grpc(self) -> None:
+        try:
+            port = self._grpc_server.add_insecure_port(str(Address(self._host, self._grpc_port)))
+        except RuntimeError as error:
+            await self.stop()
+            raise OSError(f"cannot listen on port {self._grpc_port} for gRPC") from error
+        await self._grpc_server.start()
+        self.grpc = Address(self._host, port)
+
+    async def stop(self) -> None:
+        """Stop listening; open requests have a moment to end."""
+        if self._own_grpc:
+            await self._grpc_server.stop(_STOP_S)
+        if self._rest is not None and self._serving is not None:
+            self._rest.should_exit = True
+            await self._serving
+            self._rest = self._serving = None

@@ -1,0 +1,77 @@
+"""The keys service without a transport: a table of contents.
+
+REST (`rest`) and gRPC (`grpc_server`) say the same things in other words. Every refusal is a
+SignetError with its code.
+"""
+
+import secrets
+import time
+from importlib.metadata import version
+from typing import Any
+
+from signet.keys.account import OwnAccounts
+from signet.keys.bundles import PreKeyBundles
+from signet.keys.config import Clock, KeysConfig, Randomness
+from signet.keys.login import Logins
+from signet.keys.parts import Parts
+from signet.keys.passwords import Passwords
+from signet.keys.refusals import refuses
+from signet.keys.registration import Registrations
+from signet.keys.tokens import Tokens
+from signet.ports.directory import Directory
+from signet.ports.events import Events
+from signet.ports.rate_limits import RateLimits
+from signet.ports.users import UserChanges
+
+
+class Keys:
+    """`clock` is Unix time in seconds, `randomness` gives bytes that nobody can guess.
+
+    `tokens` is ports/tokens.VerificationKeys for a gateway in the same process, once `ready` or
+    `jwks` was awaited.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        limits: RateLimits,
+        changes: UserChanges,
+        events: Events,
+        config: KeysConfig,
+        clock: Clock = time.time,
+        randomness: Randomness = secrets.token_bytes,
+    ) -> None:
+        tokens = Tokens(directory, config.server_name, clock, randomness)
+        parts = Parts(
+            directory,
+            limits,
+            changes,
+            events,
+            config,
+            clock,
+            randomness,
+            Passwords(randomness),
+            tokens,
+        )
+        self.tokens = tokens
+        self.config, self.version = config, version("signet")
+        self.websocket = self.grpc = ""
+        self.registrations = Registrations(parts)
+        self.logins = Logins(parts)
+        self.bundles = PreKeyBundles(parts)
+        self.accounts = OwnAccounts(parts)
+        self._parts = parts
+
+    def announce(self, websocket: str, grpc: str) -> None:
+        """Where clients open streams: what GetServer answers from now on."""
+        self.websocket, self.grpc = websocket, grpc
+
+    @refuses()
+    async def jwks(self) -> dict[str, Any]:
+        """The key set that verifies tokens (JWKS). Raises SignetError: STORE_UNAVAILABLE."""
+        return await self.tokens.jwks()
+
+    @refuses()
+    async def ready(self) -> None:
+        """Have the signing keys, read from the directory. Raises SignetError: STORE_UNAVAILABLE."""
+        await self.tokens.refresh()

@@ -1,0 +1,179 @@
+"""Tokens of devices: JWT signed with EdDSA by a key that is rotated (K2).
+
+`{iss: server name, aud: "signet", sub: user, dev, reg, gen, iat, exp}`, `kid` in the header. The
+key set (JWKS) has a key until nothing that it signed is valid.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from signet.core.errors import Code, SignetError
+from signet.core.ids import DeviceAddress, DeviceId, UserId, show, user_id
+from signet.core.limits import MAX_DEVICE_ID, MAX_PROOF, SIGNING_KEY_TTL, TOKEN_TTL
+from signet.keys.config import Clock, Randomness
+from signet.ports.directory import Proofs, SigningKey
+
+AUDIENCE = "signet"
+_ALGORITHM = "EdDSA"
+_RELOAD_S = 1.0  # how often an unknown `kid` makes the directory be asked
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """`expires_at`: Unix time in seconds."""
+
+    token: str = field(repr=False)
+    expires_at: int
+
+
+class Tokens:
+    """Issues and verifies. Its copy of the signing keys is read again when it lacks one."""
+
+    def __init__(
+        self, proofs: Proofs, server_name: str, clock: Clock, randomness: Randomness
+    ) -> None:
+        self._proofs, self._server_name = proofs, server_name
+        self._clock, self._randomness = clock, randomness
+        self._keys: Sequence[SigningKey] = ()
+        self._public: Mapping[str, tuple[Ed25519PublicKey, int]] = {}
+        self._read_at = float("-inf")
+
+    async def issue(self, address: DeviceAddress) -> Token:
+        """A token for a device, good for TOKEN_TTL. Raises StoreUnavailable."""
+        key, now = await self._signer(), int(self._clock())
+        claims = {
+            "iss": self._server_name,
+            "aud": AUDIENCE,
+            "sub": show(address.device.user),
+            "dev": address.device.device,
+            "reg": address.registration,
+            "gen": address.generation,
+            "iat": now,
+            "exp": now + TOKEN_TTL,
+        }
+        private = Ed25519PrivateKey.from_private_bytes(key.private)
+        text = jwt.encode(claims, private, algorithm=_ALGORITHM, headers={"kid": key.kid})
+        return Token(text, now + TOKEN_TTL)
+
+    async def verify(self, token: str) -> DeviceAddress:
+        """Whose token it is; whether the device is still there is not looked at.
+
+        Raises:
+            SignetError: UNAUTHENTICATED, TOKEN_EXPIRED. StoreUnavailable.
+        """
+        kid = _kid(token)
+        public = self.get(kid)
+        if public is None and self._clock() - self._read_at >= _RELOAD_S:
+            await self._read()
+            public = self.get(kid)
+        if public is None:
+            raise SignetError(Code.UNAUTHENTICATED, "signed by nobody known")
+        return _verified(token, public, self._server_name, self._clock())
+
+    def get(self, kid: str) -> Ed25519PublicKey | None:
+        """ports/tokens.VerificationKeys, for a gateway in the same process."""
+        public, gone_ms = self._public.get(kid, (None, 0))
+        return public if gone_ms > self._clock() * 1000 else None
+
+    async def refresh(self) -> None:
+        """Read the signing keys, and see that one signs now. Raises StoreUnavailable."""
+        await self._read()
+        await self._signer()
+
+    async def jwks(self) -> dict[str, Any]:
+        """The public keys, as a JWK Set (RFC 7517, RFC 8037). Raises StoreUnavailable."""
+        await self._signer()
+        now_ms = self._clock() * 1000
+        return {"keys": [_jwk(key) for key in self._keys if key.gone_ms > now_ms]}
+
+    async def _signer(self) -> SigningKey:
+        """The key that signs now; the first one, or the next, is made where it is time."""
+        now_ms = int(self._clock() * 1000)
+        for _ in range(3):
+            if self._keys and self._keys[0].retired_ms > now_ms:
+                return self._keys[0]
+            await self._read()
+            newest = self._keys[0] if self._keys else None
+            if newest is None or newest.retired_ms <= now_ms:
+                made = self._make(now_ms)
+                await self._proofs.add_signing_key(made, newest.kid if newest else "", now_ms)
+        raise SignetError(Code.STORE_UNAVAILABLE, "no signing key could be agreed on")
+
+    def _make(self, now_ms: int) -> SigningKey:
+        retired_ms = now_ms + SIGNING_KEY_TTL * 1000
+        return SigningKey(
+            self._randomness(12).hex(),
+            self._randomness(32),
+            now_ms,
+            retired_ms,
+            retired_ms + TOKEN_TTL * 1000,
+        )
+
+    async def _read(self) -> None:
+        self._read_at = self._clock()
+        self._keys = await self._proofs.signing_keys(int(self._read_at * 1000))
+        self._public = {key.kid: (_public_key(key), key.gone_ms) for key in self._keys}
+
+
+def _kid(token: str) -> str:
+    if len(token) > MAX_PROOF:
+        raise SignetError(Code.UNAUTHENTICATED, "not a token")
+    try:
+        return str(jwt.get_unverified_header(token).get("kid"))
+    except jwt.InvalidTokenError as error:
+        raise SignetError(Code.UNAUTHENTICATED, "not a token") from error
+
+
+def _verified(token: str, public: Ed25519PublicKey, server_name: str, now: float) -> DeviceAddress:
+    """Time is compared here, with our clock: the library would ask its own."""
+    try:
+        claims = jwt.decode(
+            token,
+            public,
+            algorithms=[_ALGORITHM],
+            audience=AUDIENCE,
+            issuer=server_name,
+            options={
+                "require": ["exp", "iat", "sub"],
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_nbf": False,
+            },
+        )
+        address = _address(claims)
+        expires = float(claims["exp"])
+    except (jwt.InvalidTokenError, ValueError, KeyError, TypeError) as error:
+        raise SignetError(Code.UNAUTHENTICATED, "not a token of this server") from error
+    if now >= expires:
+        raise SignetError(Code.TOKEN_EXPIRED)
+    return address
+
+
+def _address(claims: Mapping[str, Any]) -> DeviceAddress:
+    """Raises ValueError, KeyError, TypeError."""
+    device = int(claims["dev"])
+    if not 1 <= device <= MAX_DEVICE_ID:
+        raise ValueError("a device id is out of its range")
+    user: UserId = user_id(claims["sub"])
+    return DeviceAddress(DeviceId(user, device), int(claims["reg"]), int(claims["gen"]))
+
+
+def _public_key(key: SigningKey) -> Ed25519PublicKey:
+    return Ed25519PrivateKey.from_private_bytes(key.private).public_key()
+
+
+def _jwk(key: SigningKey) -> dict[str, str]:
+    x = base64.urlsafe_b64encode(_public_key(key).public_bytes_raw()).rstrip(b"=").decode()
+    return {
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "alg": _ALGORITHM,
+        "use": "sig",
+        "kid": key.kid,
+        "x": x,
+    }
