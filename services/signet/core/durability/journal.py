@@ -1,0 +1,88 @@
+"""The group commit of one incarnation: segments, what follows from them, and the mark (J1–J5)."""
+
+from collections.abc import Iterable, Sequence
+
+from signet.core.durability.operations import DeletePartition, Record, Segment, WriteSegment
+from signet.core.ids import Incarnation
+
+
+class Journal:
+    """Segments are numbered from 1. `run` is the highest with all up to it confirmed."""
+
+    __slots__ = (
+        "ahead", "deleted", "incarnation", "live", "next", "per_partition",
+        "run", "submitted", "tokens", "waiting",
+    )  # fmt: skip
+
+    def __init__(self, incarnation: Incarnation, per_partition: int) -> None:
+        self.incarnation = incarnation
+        self.per_partition = per_partition
+        self.next = 1
+        self.run = 0
+        self.ahead: set[int] = set()  # confirmed, with a gap below
+        self.waiting: list[tuple[int, tuple[Record, ...]]] = []
+        self.submitted: dict[int, Segment] = {}
+        self.tokens: dict[int, tuple[int, ...]] = {}
+        self.live: dict[int, int] = {}  # segment -> records that are not done; in order
+        self.deleted = 0  # partitions below it are asked to be deleted
+
+    def add(self, token: int, records: Sequence[Record]) -> None:
+        """Queue what belongs together (a Send): it is never split over segments (J1)."""
+        self.waiting.append((token, tuple(records)))
+
+    def write(self) -> WriteSegment | None:
+        """All that waits as one segment (J1)."""
+        if not self.waiting:
+            return None
+        records = tuple(record for _, group in self.waiting for record in group)
+        segment = Segment(self.incarnation, self.next, records)
+        self.tokens[self.next] = tuple(token for token, _ in self.waiting)
+        self.submitted[self.next] = segment
+        self.live[self.next] = len(records)
+        self.next += 1
+        self.waiting = []
+        return WriteSegment(segment)
+
+    def again(self, number: int) -> WriteSegment:
+        """A segment whose outcome is unknown: the same key, the same bytes (J2)."""
+        return WriteSegment(self.submitted[number])
+
+    def confirmed(self, number: int) -> list[tuple[Segment, tuple[int, ...]]]:
+        """A segment is durable: the segments that follow from now on, with their tokens (J3)."""
+        self.ahead.add(number)
+        follow = []
+        for ready in self.followers(number):
+            self.ahead.discard(ready)
+            self.run = max(self.run, ready)
+            follow.append((self.submitted.pop(ready), self.tokens.pop(ready)))
+        return follow
+
+    def followers(self, number: int) -> Iterable[int]:
+        """Every segment whose predecessors are all confirmed (J3)."""
+        ready = self.run + 1
+        while ready in self.ahead:
+            yield ready
+            ready += 1
+
+    def done(self, number: int) -> None:
+        """One record of a segment needs the journal no longer (J5)."""
+        self.live[number] -= 1
+
+    def mark(self) -> int:
+        """The lowest segment that is still needed: to be written with the next renewal (J4)."""
+        for number in list(self.live):
+            if self.live[number] > 0 or number > self.run:
+                return number
+            del self.live[number]
+        return self.next
+
+    def deletions(self, confirmed_mark: int) -> list[DeletePartition]:
+        """Partitions that are wholly below the mark that is confirmed (J4)."""
+        end = self.safe_mark(confirmed_mark) // self.per_partition
+        asked = [DeletePartition(self.incarnation, p) for p in range(self.deleted, end)]
+        self.deleted = max(self.deleted, end)
+        return asked
+
+    def safe_mark(self, confirmed_mark: int) -> int:
+        """The mark that a reader would start from: what is confirmed, not what is hoped (J4)."""
+        return confirmed_mark
