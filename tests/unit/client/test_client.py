@@ -1,11 +1,7 @@
 """Two people on a small server that misbehaves on demand."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
@@ -15,10 +11,8 @@ from signet.client import (
     ConnectionState,
     DecryptionFailed,
     Environment,
-    Event,
     IdentityChanged,
     Kind,
-    MessageReceived,
     ReceiptChanged,
     SendFailed,
     SendRefused,
@@ -29,42 +23,8 @@ from signet.client import (
 from signet.client.errors import Displaced, UserNameTaken
 from signet.core.errors import Code
 from signet.core.ids import UserId
+from tests.support.people import Person, running
 from tests.support.small_server import SmallServer
-
-E = TypeVar("E", bound=Event)
-
-
-@dataclass
-class Person:
-    """A client with everything that it told."""
-
-    client: Client
-    told: list[Event] = field(default_factory=list)
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    confirming: bool = True
-
-    async def listen(self) -> None:
-        async for event in self.client.events():
-            if self.confirming:
-                await event.done()
-            self.told.append(event)
-            self._changed.set()
-
-    async def until(self, is_there: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not is_there():
-                self._changed.clear()
-                await self._changed.wait()
-
-    async def hears(self, kind: type[E], count: int = 1) -> list[E]:
-        def found() -> list[E]:
-            return [event for event in self.told if isinstance(event, kind)]
-
-        await self.until(lambda: len(found()) >= count)
-        return found()
-
-    async def reads(self, count: int) -> list[str]:
-        return [event.message.text for event in await self.hears(MessageReceived, count)]
 
 
 @pytest.fixture
@@ -75,18 +35,6 @@ def server() -> SmallServer:
 @pytest.fixture
 def environment(server: SmallServer) -> Environment:
     return Environment(dial=server.dial, http=server.http, chance=lambda: 0.0)
-
-
-@asynccontextmanager
-async def running(client: Client, *, confirming: bool = True) -> AsyncIterator[Person]:
-    person = Person(client, confirming=confirming)
-    listening = asyncio.create_task(person.listen())
-    try:
-        async with client:
-            await client.wait_online()
-            yield person
-    finally:
-        await listening
 
 
 @pytest.fixture
