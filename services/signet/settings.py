@@ -7,7 +7,7 @@ be is refused at the start, by name and with the reason. docs/settings.md prints
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -60,6 +60,34 @@ class Settings(BaseSettings):
         max_length=253,
         description="What logins and registrations are signed for. Changing it ends all logins.",
     )
+    public_websocket: str = Field(
+        "", description="What clients are told to open, `wss://…`; empty: where it listens."
+    )
+    public_grpc: str = Field(
+        "", description="The same for gRPC, `host:port`; empty: where it listens."
+    )
+    origins: str = Field(
+        "",
+        description="Origins of browsers that may open a WebSocket, with commas between; `*`: all.",
+    )
+    registration: Literal["open", "invitation", "identity_provider"] = Field(
+        "open",
+        description="Who may register: anybody, who has an invitation (`signet invite`), or who"
+        " has a token of the identity provider.",
+    )
+    identity_provider_issuer: str = Field("", description="`iss` of its tokens.")
+    identity_provider_audience: str = Field("", description="`aud` of its tokens.")
+    identity_provider_jwks: str = Field("", description="URL of its key set.")
+    identity_provider_algorithm: str = Field("RS256", description="The one that it signs with.")
+    proof_of_work_bits: int = Field(
+        0, ge=0, le=32, description="Work that a registration must show; each bit doubles it."
+    )
+    registrations_an_hour: int = Field(
+        limits.REGISTRATIONS_AN_HOUR, ge=1, description="From one address. Raise behind a proxy."
+    )
+    logins_a_minute: int = Field(
+        limits.LOGINS_A_MINUTE, ge=1, description="From one address. Raise behind a proxy."
+    )
     log_format: Format = Field(
         "auto", description="`console`, `json`, or `auto`: console on a terminal, else JSON."
     )
@@ -68,7 +96,7 @@ class Settings(BaseSettings):
         2.0,
         ge=0,
         le=600,
-        description="How long a stop lets streams move away. Longer: gentler, slower restarts.",
+        description="A stop sends clients away at once; they come back within so many seconds.",
     )
     hold_s: float = Field(
         limits.HOLD_TIME,
@@ -93,6 +121,19 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _identity_provider_whole(self) -> "Settings":
+        parts = (
+            self.identity_provider_issuer,
+            self.identity_provider_audience,
+            self.identity_provider_jwks,
+        )
+        if any(parts) != all(parts):
+            raise ValueError("identity_provider_issuer, _audience and _jwks go together")
+        if self.registration == "identity_provider" and not all(parts):
+            raise ValueError("registration = identity_provider needs identity_provider_issuer, …")
+        return self
 
     @model_validator(mode="after")
     def _ports_differ(self) -> "Settings":

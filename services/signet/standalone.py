@@ -1,1 +1,273 @@
-"""Everything in one process on the embedded defaults."""
+"""Everything in one process on the embedded defaults: keys, a gateway, a router, SQLite.
+
+What may be relied upon: what was answered SENT is on the disk, so a kill -9 at any moment loses
+nothing (P1). The parts are those of a cluster; only what joins them is plain calls.
+"""
+
+import asyncio
+import errno
+import gc
+import os
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from grpc import aio
+
+from signet.adapters.directory_sql import open_directory
+from signet.adapters.events_log import LoggedEvents
+from signet.adapters.events_memory import MemoryEvents
+from signet.adapters.inbox_sqlite import open_inbox
+from signet.adapters.presence_memory import MemoryPresence
+from signet.adapters.rate_limits import MemoryRateLimits
+from signet.adapters.users_directory import DirectoryUsers
+from signet.data_folder import DataFolder
+from signet.gateway.config import GatewayConfig
+from signet.gateway.gateway import Gateway
+from signet.keys.config import IdentityProvider, KeysConfig, RegistrationMode
+from signet.keys.server import KeysServer
+from signet.keys.service import Keys
+from signet.ports.inbox import InboxStore
+from signet.ports.links import Routers
+from signet.router.in_process import InProcessRouters
+from signet.router.router import Router, boot_clock
+from signet.settings import Settings
+from signet.telemetry.pages import Pages
+from signet.v1 import keys_pb2
+
+log = structlog.get_logger()
+
+KEYS_AGAIN = 5.0  # seconds after which the gateway looks for new signing keys of tokens
+PROVIDER_TIMEOUT = 10.0  # seconds for the key set of an identity provider
+KEYS_SERVICE = keys_pb2.DESCRIPTOR.services_by_name["Keys"].full_name
+
+
+class PortTaken(Exception):
+    """Another program listens there. `setting` says which of ours wanted it."""
+
+    def __init__(self, setting: str, port: int) -> None:
+        super().__init__(f"{setting} {port} is taken")
+        self.setting, self.port = setting, port
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a server listens, and its process."""
+
+    websocket: str  # ws://host:port/v1/connect
+    grpc: str  # host:port
+    rest: str  # http://host:port
+    admin: str  # http://host:port
+    pid: int
+
+
+class PublishedKeys:
+    """The signing keys of the keys service, as the gateway knows them (ports/tokens)."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._known: dict[str, Ed25519PublicKey] = {}
+
+    def get(self, kid: str) -> Ed25519PublicKey | None:
+        return self._known.get(kid)
+
+    async def refresh(self) -> None:
+        """Raises SignetError: the directory does not answer."""
+        published = jwt.PyJWKSet.from_dict(await self._keys.jwks())
+        self._known = {str(key.key_id): key.key for key in published.keys}
+
+    async def follow(self) -> None:
+        """Again and again; while the directory is away, what is known stands."""
+        while True:
+            await asyncio.sleep(KEYS_AGAIN)
+            try:
+                await self.refresh()
+            except Exception as error:
+                log.warning("signing keys were not read", error=type(error).__name__)
+
+
+class Standalone:
+    """`start`, then `stop`. `ended` is set when it must end by itself (L3).
+
+    `open_store` and `wrap_routers` are where tests put what breaks on purpose.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        open_store: Callable[[Path], InboxStore] = open_inbox,
+        wrap_routers: Callable[[Routers], Routers] = lambda routers: routers,
+    ) -> None:
+        self.settings = settings
+        self.addresses: Addresses
+        self.ended = asyncio.Event()
+        self._open_store, self._wrap_routers = open_store, wrap_routers
+        self._folder = DataFolder(settings.data)
+        self._ready = False
+        self._stack = AsyncExitStack()
+
+    async def start(self) -> None:
+        """All ports answer when it returns.
+
+        Raises:
+            FolderInUse: another server has the data.
+            PortTaken: another program has a port.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        gc.collect()
+        gc.freeze()  # what is there now stays: later collections need not look at it
+        self._ready = True
+
+    async def stop(self) -> None:
+        """Send clients away, write what waits, give everything back."""
+        self._ready = False
+        if self.gateway is not None:
+            await self.gateway.drain(self.settings.drain_s, survivors=False)
+        await self._stack.aclose()
+
+    gateway: Gateway | None = None
+
+    # --- the parts, each before what needs it -------------------------------------------------
+
+    async def _start(self) -> None:
+        settings, stack = self.settings, self._stack
+        self._folder.lock()
+        stack.callback(self._folder.unlock)
+        for name in ("websocket_port", "grpc_port", "rest_port", "admin_port"):
+            check_free(settings.host, getattr(settings, name), name)
+        store = self._open_store(self._folder.inbox)
+        stack.push_async_callback(store.close)
+        directory = await open_directory(self._folder.directory_url)
+        stack.push_async_callback(directory.close)
+        presence, events = MemoryPresence(boot_clock), LoggedEvents(MemoryEvents())
+        users = DirectoryUsers(directory)
+        router = Router(store, users, presence, events, alone=True, lost=self.ended.set)
+        await router.start()
+        stack.push_async_callback(router.stop)
+        limits = MemoryRateLimits()
+        keys = Keys(directory, limits, router, events, keys_config(settings))
+        published = await self._publish(keys)
+        await self._listen(keys, published, self._wrap_routers(InProcessRouters(router)))
+
+    async def _publish(self, keys: Keys) -> PublishedKeys:
+        published = PublishedKeys(keys)
+        await published.refresh()
+        following = asyncio.create_task(published.follow(), name="signing-keys")
+        self._stack.callback(following.cancel)
+        return published
+
+    async def _listen(self, keys: Keys, published: PublishedKeys, routers: Routers) -> None:
+        """Messaging and Keys share one gRPC port; REST and the pages have their own."""
+        settings = self.settings
+        servers: list[KeysServer] = []
+
+        def add_keys(server: aio.Server) -> str:
+            port = settings.rest_port
+            servers.append(KeysServer(keys, host=settings.host, rest_port=port, grpc=server))
+            return KEYS_SERVICE
+
+        config = gateway_config(settings, self._folder.key("resume"))
+        gateway = Gateway(config, routers, published, services=[add_keys])
+        await gateway.start()
+        self._stack.push_async_callback(gateway.stop)
+        self.gateway = gateway
+        await servers[0].start()
+        self._stack.push_async_callback(servers[0].stop)
+        pages = Pages(self._not_ready)
+        admin = await pages.start(settings.host, settings.admin_port)
+        self._stack.push_async_callback(pages.stop)
+        self.addresses = addresses = Addresses(
+            websocket=f"ws://{address(gateway.websocket_address)}/v1/connect",
+            grpc=address(gateway.grpc_address),
+            rest=f"http://{servers[0].rest}",
+            admin=f"http://{address(admin)}",
+            pid=os.getpid(),
+        )
+        keys.announce(
+            settings.public_websocket or addresses.websocket, settings.public_grpc or addresses.grpc
+        )
+
+    def _not_ready(self) -> str:
+        if not self._ready or self.gateway is None:
+            return "starting or stopping"
+        return self.gateway.not_ready()
+
+
+def gateway_config(settings: Settings, resume_key: bytes) -> GatewayConfig:
+    """What the settings say to a gateway."""
+    origins = frozenset(one.strip() for one in settings.origins.split(",") if one.strip())
+    return GatewayConfig(
+        name="standalone",
+        server_name=settings.server_name,
+        resume_key=resume_key,
+        websocket_host=settings.host,
+        websocket_port=settings.websocket_port,
+        grpc_host=settings.host,
+        grpc_port=settings.grpc_port,
+        origins=origins,
+        hold_time=settings.hold_s,
+    )
+
+
+def keys_config(settings: Settings) -> KeysConfig:
+    """What the settings say to the keys service."""
+    return KeysConfig(
+        server_name=settings.server_name,
+        registration=RegistrationMode(settings.registration),
+        proof_of_work_bits=settings.proof_of_work_bits,
+        identity_provider=_identity_provider(settings),
+        registrations_an_hour=settings.registrations_an_hour,
+        logins_a_minute=settings.logins_a_minute,
+    )
+
+
+def _identity_provider(settings: Settings) -> IdentityProvider | None:
+    if not settings.identity_provider_jwks:
+        return None
+
+    async def fetch() -> dict[str, Any]:
+        try:
+            async with httpx.AsyncClient(timeout=PROVIDER_TIMEOUT) as client:
+                answer = await client.get(settings.identity_provider_jwks)
+                answer.raise_for_status()
+                return dict(answer.json())
+        except (httpx.HTTPError, ValueError) as error:
+            raise OSError(type(error).__name__) from error
+
+    return IdentityProvider(
+        issuer=settings.identity_provider_issuer,
+        audience=settings.identity_provider_audience,
+        fetch_jwks=fetch,
+        algorithm=settings.identity_provider_algorithm,
+    )
+
+
+def check_free(host: str, port: int, setting: str) -> None:
+    """Look before anything is started, so that all ports are refused in the same words.
+
+    Raises:
+        PortTaken: somebody listens there.
+    """
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise PortTaken(setting, port) from None
+
+
+def address(bound: tuple[str, int]) -> str:
+    host, port = bound
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -26,6 +26,8 @@ def test_flags_win_over_the_environment_and_the_environment_over_the_file(
         ({"drain_s": -1}, "drain_s (SIGNET_DRAIN_S): "),
         ({"grpc_prot": 1}, "grpc_prot: there is no such setting"),
         ({"grpc_port": 7400}, "two services cannot share a port"),
+        ({"registration": "identity_provider"}, "needs identity_provider_issuer"),
+        ({"identity_provider_issuer": "x"}, "go together"),
         ({"log_level": "loud"}, "log_level (SIGNET_LOG_LEVEL): "),
     ],
 )

@@ -2,10 +2,13 @@
 
 import typer
 
+from signet.cli.bench import bench
 from signet.cli.chat import chat
+from signet.cli.demo import demo
 from signet.cli.keys import keys
 from signet.cli.listen import listen
 from signet.cli.register import register
+from signet.cli.run import run
 from signet.cli.send import send
 from signet.cli.settings_command import settings
 
@@ -19,5 +22,5 @@ app = typer.Typer(
     " answered yet, 5 the store is in use or missing, 130 interrupted.",
 )
 
-for command in (register, chat, send, listen, keys, settings):
+for command in (run, register, chat, send, listen, keys, demo, bench, settings):
     app.command()(command)
