@@ -21,15 +21,23 @@ Work = Callable[[AsyncConnection], Awaitable[T]]
 
 _WRITES = "signet_writes"
 _RACES = 3  # how often a transaction that lost a race for a unique value is tried
+_TIMEOUT_S = 10.0  # of a connection, of a statement, of SQLite's lock
 _CONNECTIONS = 8  # of one process; each is a thread on SQLite
 
 
-def make_engine(url: str) -> AsyncEngine:
+def make_engine(url: str, *, timeout_s: float = _TIMEOUT_S) -> AsyncEngine:
     """An engine whose commits are durable when they return. `url` is SQLAlchemy's."""
     if not url.startswith("sqlite"):
-        return create_async_engine(url, pool_size=_CONNECTIONS, pool_pre_ping=True)
+        return create_async_engine(
+            url,
+            pool_size=_CONNECTIONS,
+            pool_timeout=timeout_s,
+            pool_pre_ping=True,
+            # a PostgreSQL that is stopped or unreachable is an error in time, not a wait for ever
+            connect_args={"timeout": timeout_s, "command_timeout": timeout_s},
+        )
     engine = create_async_engine(
-        url, pool_size=_CONNECTIONS, connect_args={"timeout": 10.0, "isolation_level": None}
+        url, pool_size=_CONNECTIONS, connect_args={"timeout": timeout_s, "isolation_level": None}
     )
     event.listen(engine.sync_engine, "connect", _make_durable)
     event.listen(engine.sync_engine, "begin", _begin)

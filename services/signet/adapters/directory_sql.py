@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +18,7 @@ from signet.adapters.directory_proofs import SqlProofs
 from signet.adapters.directory_relations import SqlRelations
 from signet.ports.inbox import StoreUnavailable
 
+MIGRATION_LOCK = 0x5169_6E65  # of PostgreSQL's advisory locks; any number that is ours alone
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -34,6 +35,8 @@ class SqlDirectory(SqlAccounts, SqlPreKeys, SqlProofs, SqlRelations):
         """
 
         async def work(tx: AsyncConnection) -> None:
+            if not self._is_sqlite:  # one at a time: tables of two transactions would deadlock
+                await tx.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             await tx.run_sync(_migrate, to)
 
         await self._write(work)
