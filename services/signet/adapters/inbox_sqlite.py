@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
@@ -51,6 +52,9 @@ CREATE TABLE IF NOT EXISTS inbox (
   last_epoch INTEGER NOT NULL DEFAULT 0, last_seq INTEGER NOT NULL DEFAULT 0,
   acked_epoch INTEGER NOT NULL DEFAULT 0, acked_seq INTEGER NOT NULL DEFAULT 0,
   counter INTEGER NOT NULL DEFAULT 0, resumable TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (user, device)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS swept (
+  user BLOB NOT NULL, device INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY (user, device)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS lease (
   incarnation BLOB PRIMARY KEY, counter INTEGER NOT NULL, dead INTEGER NOT NULL DEFAULT 0,
@@ -340,21 +344,42 @@ def _page(
     )
     oldest_ms = now_ms - limits.ITEM_TTL * 1000
     entries: list[Entry] = []
-    expired: list[Position] = []
+    gone, expired = _swept(db, device), 0
     for epoch, seq, accepted_ms, body in rows:
-        if len(entries) + len(expired) == items or (entries and size < len(body)):
-            return Page(entries, True, _ranges(expired))
-        if accepted_ms < oldest_ms:
-            expired.append(Position(epoch, seq))
+        if len(entries) + expired == items or (entries and size < len(body)):
+            return Page(entries, True, _ranges(db, device, after, gone))
+        if accepted_ms < oldest_ms and not entries:  # the oldest, or what is younger went with it
+            gone, expired = Position(epoch, seq), expired + 1
         else:
             size -= len(body)
             entries.append(Entry(device, Position(epoch, seq), accepted_ms, body))
-    return Page(entries, False, _ranges(expired))
+    return Page(entries, False, _ranges(db, device, after, gone))
 
 
-def _ranges(expired: Sequence[Position]) -> list[tuple[Position, Position]]:
-    """What is dropped by age is the oldest: one range."""
-    return [(expired[0], expired[-1])] if expired else []
+def _swept(db: sqlite3.Connection, device: DeviceId) -> Position:
+    """Up to where the sweeper has dropped items that nobody fetched."""
+    row = db.execute(
+        "SELECT epoch, seq FROM swept WHERE user = ? AND device = ?", (device.user, device.device)
+    ).fetchone()
+    return Position(*row) if row is not None else START
+
+
+def _ranges(
+    db: sqlite3.Connection, device: DeviceId, after: Position, gone: Position
+) -> list[tuple[Position, Position]]:
+    """What is dropped by age is the oldest: one range, of what was never acknowledged."""
+    if gone <= after:
+        return []
+    before = max(after, _acknowledged(db, device))
+    return [(Position(before.epoch, before.seq + 1), gone)] if gone > before else []
+
+
+def _acknowledged(db: sqlite3.Connection, device: DeviceId) -> Position:
+    row = db.execute(
+        "SELECT acked_epoch, acked_seq FROM inbox WHERE user = ? AND device = ?",
+        (device.user, device.device),
+    ).fetchone()
+    return Position(*row) if row is not None else START
 
 
 def _drop(
@@ -371,11 +396,26 @@ def _drop(
 
 
 def _sweep(db: sqlite3.Connection, before_ms: int, limit: int) -> int:
-    return db.execute(
-        "DELETE FROM item WHERE (user, device, epoch, seq) IN"
-        " (SELECT user, device, epoch, seq FROM item WHERE accepted_ms < ? LIMIT ?)",
-        (before_ms, limit),
-    ).rowcount
+    """For each inbox the oldest, without a gap: what is younger is never reported as expired."""
+    inboxes = db.execute(
+        "SELECT DISTINCT user, device FROM item WHERE accepted_ms < ? LIMIT ?", (before_ms, limit)
+    ).fetchall()
+    gone = 0
+    for user, device in inboxes:
+        rows = db.execute(
+            "SELECT epoch, seq, accepted_ms FROM item WHERE user = ? AND device = ?"
+            " ORDER BY epoch, seq LIMIT ?",
+            (user, device, limit - gone),
+        )
+        old = [row[:2] for row in takewhile(lambda row: row[2] < before_ms, rows)]
+        if old:
+            key = (user, device, *old[-1])
+            db.execute("INSERT OR REPLACE INTO swept VALUES (?, ?, ?, ?)", key)
+            db.execute(
+                "DELETE FROM item WHERE user = ? AND device = ? AND (epoch, seq) <= (?, ?)", key
+            )
+            gone += len(old)
+    return gone
 
 
 def _renew(db: sqlite3.Connection, incarnation: Incarnation) -> None:
