@@ -42,8 +42,8 @@ class Delivery:
     """One attachment of one device."""
 
     __slots__ = (
-        "_bytes", "_flight", "_sent", "_window_bytes", "_window_items",
-        "acknowledged", "cursor", "live", "reading",
+        "_bytes", "_flight", "_rewound", "_sent", "_window_bytes", "_window_items",
+        "acknowledged", "catching_up", "cursor", "live", "reading",
     )  # fmt: skip
 
     def __init__(self, position: Position, window_items: int, window_bytes: int) -> None:
@@ -51,6 +51,8 @@ class Delivery:
         self.acknowledged = position
         self.live = False
         self.reading = False
+        self.catching_up = True  # CaughtUp is to be said, once (R6)
+        self._rewound: dict[Position, Flown] = {}
         self._sent = position
         self._flight: deque[Flown] = deque()
         self._bytes = 0
@@ -96,6 +98,7 @@ class Delivery:
     ) -> Pushed:
         self.cursor = position
         self._sent = max(self._sent, position)
+        self._rewound.pop(position, None)
         self._flight.append(Flown(position, len(body), receipt))
         self._bytes += len(body)
         return Pushed(position, follows, body)
@@ -105,11 +108,20 @@ class Delivery:
         self.cursor = max(self.cursor, position)
         self._sent = max(self._sent, position)
 
+    def exhausted(self, stored: Position) -> None:
+        """A read had nothing more, and what is not in it of all up to `stored` is gone."""
+        self.cursor = max(self.cursor, stored)
+
     def rewind(self, after: Position) -> None:
-        """The device asks for what comes after a position: what is in flight goes again."""
+        """The device asks for what comes after a position: what is in flight goes again.
+
+        An Ack of it may be on its way already, and its receipts with it: it is not forgotten.
+        """
         self.cursor = max(after, self.acknowledged)
         self.live = False
+        self.catching_up = True
         kept = [flown for flown in self._flight if flown.position <= self.cursor]
+        self._rewound |= {f.position: f for f in self._flight if f.position > self.cursor}
         self._flight = deque(kept)
         self._bytes = sum(flown.size for flown in kept)
 
@@ -117,7 +129,10 @@ class Delivery:
         """The items that are acknowledged by this; None: it is above what was sent."""
         if up_to > self._sent:
             return None
-        done = []
+        done = [flown for flown in self._rewound.values() if flown.position <= up_to]
+        for flown in done:
+            del self._rewound[flown.position]
+        self.cursor = max(self.cursor, up_to)
         while self._flight and self._flight[0].position <= up_to:
             flown = self._flight.popleft()
             self._bytes -= flown.size

@@ -45,8 +45,27 @@ Verdict = Take | Again | Code
 
 @dataclass(slots=True)
 class _Conversation:
+    """It answers for ordinals in [floor, next).
+
+    `floor` is the highest base that was seen: what is below it has its answer at the sender, and
+    only a late frame asks for it. From `since` on the memory is whole; below it there is at most
+    what `restore` brought back, and `behind` is what goes again next there.
+    """
+
     next: int
+    since: int
+    floor: int = 0
+    behind: int = 0
     taken: OrderedDict[MessageId, Remembered] = field(default_factory=OrderedDict)
+
+    def in_order(self, ordinal: int, base: int) -> bool:
+        if ordinal < self.floor:
+            return False
+        if ordinal == self.next or (ordinal == base and base > self.next):
+            return True
+        # Delivered before this memory begins, and its answer was lost: it is taken again, and the
+        # receiving device drops the double; a refusal would stop its sender for ever (O2).
+        return ordinal < self.since and ordinal in (base, self.behind)
 
     def forget_below(self, base: int) -> None:
         """Nobody asks again below the base; a few stay, to tell an id that is used twice."""
@@ -67,19 +86,17 @@ class Conversations:
         self._most = most
 
     def judge(self, key: Key, send: Send) -> Verdict:
-        """Decide on a send.
-
-        An ordinal below the next one whose id is not remembered is taken (again): the receiving
-        device drops a double, but nobody could bring back what was answered and not stored (O2).
-        """
+        """Decide on a send. Refusals are not remembered and do not advance what is next."""
         conversation = self._known.get(key)
         if conversation is None:
             return Take() if send.ordinal == send.base else Code.OUT_OF_ORDER
         known = conversation.taken.get(send.message_id)
         if known is not None:
             return Again(known.answer) if known.digest == send.digest else Code.ID_REUSED
-        conversation.forget_below(send.base)
-        if send.ordinal > conversation.next and send.ordinal != send.base:
+        if send.base > conversation.floor:
+            conversation.floor = send.base
+            conversation.forget_below(send.base)
+        if not conversation.in_order(send.ordinal, send.base):
             return Code.OUT_OF_ORDER
         if conversation.open_above(send.base) >= MAX_UNANSWERED:
             return Code.TOO_MANY_UNANSWERED
@@ -87,9 +104,15 @@ class Conversations:
 
     def taken(self, key: Key, send: Send) -> None:
         """Its append is under way."""
-        conversation = self._known.setdefault(key, _Conversation(send.ordinal))
+        conversation = self._known.get(key)
+        if conversation is None:  # nothing is remembered: it equals its base
+            conversation = _Conversation(send.ordinal, send.ordinal, send.ordinal)
+            self._known[key] = conversation
         self._known.move_to_end(key)
-        conversation.next = max(conversation.next, send.ordinal + 1)
+        if send.ordinal < conversation.next:
+            conversation.behind = send.ordinal + 1
+        else:
+            conversation.next = send.ordinal + 1
         conversation.taken[send.message_id] = Remembered(send.ordinal, send.digest, None)
         self._evict()
 
@@ -101,8 +124,9 @@ class Conversations:
 
     def restore(self, key: Key, ordinal: int, digest: bytes, answer: Answer) -> None:
         """A stored item of an earlier life, put back as a kindness (O2)."""
-        conversation = self._known.setdefault(key, _Conversation(ordinal + 1))
-        conversation.next = max(conversation.next, ordinal + 1)
+        conversation = self._known.setdefault(key, _Conversation(ordinal, ordinal))
+        if ordinal >= conversation.next:
+            conversation.next = conversation.since = ordinal + 1
         conversation.taken.setdefault(answer.message_id, Remembered(ordinal, digest, answer))
         self._evict()
 

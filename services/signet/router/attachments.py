@@ -3,14 +3,14 @@
 Rules S3, S4, S9 and R3–R7 of protos/protocol.md; O4, R5, J6 of docs/durability.md.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from signet.core import limits
 from signet.core.delivery import Delivery, Flown, Pushed, Receipt
 from signet.core.errors import Code
-from signet.core.ids import Position
+from signet.core.ids import DeviceId, Position
 from signet.core.link import Acked, Attach, Attached, Drop, ReadAfter
 from signet.internal.v1.stored import (
     caught_up_frame,
@@ -19,6 +19,7 @@ from signet.internal.v1.stored import (
     own_devices_frame,
     read_stored,
 )
+from signet.ports.events import Event, Topic
 from signet.ports.inbox import Connected, Entry, StoreUnavailable
 from signet.router.context import Context
 from signet.router.people import Inbox, Person, Session
@@ -29,6 +30,8 @@ from signet.telemetry import metrics
 from signet.v1.messaging_pb2 import CAPABILITY_NOTICES
 
 log = structlog.get_logger()
+
+NO_REGISTRATION = 0  # equals none that a device can have
 
 
 class Attachments:
@@ -44,7 +47,16 @@ class Attachments:
     def attach(self, link: int, frame: Attach) -> None:
         """A device's stream wants its inbox. Answered by Attached or Drop."""
         self._context.people.with_person(
-            frame.address.device.user, lambda person: self._admit(person, link, frame)
+            frame.address.device.user, lambda person: self._identify(person, link, frame)
+        )
+
+    def _identify(self, person: Person, link: int, frame: Attach) -> None:
+        """Our copy may be older than the device: nobody is called removed by an old copy (S9)."""
+        if is_of_account(person, frame):
+            self._admit(person, link, frame)
+            return
+        self._context.people.with_person(
+            person.id, lambda fresh: self._admit(fresh, link, frame), fresh=True
         )
 
     def _admit(self, person: Person, link: int, frame: Attach) -> None:
@@ -78,10 +90,10 @@ class Attachments:
             delivery,
         )
         inbox.session = session
-        inbox.counter = frame.counter
+        inbox.counter, before = frame.counter, inbox.resumable[-1:]
         # The token shown stays good until the first Ack: the new one may be lost on the way.
-        shown = (frame.resume_counter,) if frame.resume_counter is not None else ()
-        inbox.resumable = (*shown, frame.counter)
+        used = frame.resume_counter
+        inbox.resumable = (*((used,) if used is not None else before), frame.counter)
         self._context.sessions[link, frame.session] = inbox
         self._write_connected(inbox, lambda: self._connected(inbox, session, frame.position))
 
@@ -160,6 +172,7 @@ class Attachments:
         delivery, after = session.delivery, session.delivery.cursor
         items, size = delivery.space
         items, size = min(items, limits.READ_ITEMS), min(size, limits.READ_BYTES)
+        stored = inbox.durable
         try:
             page = await self._context.store.read(
                 inbox.device, after, items, size, self._context.now_ms()
@@ -174,9 +187,12 @@ class Attachments:
             self._context.push(session, expired_frame(first, last))
             metrics.ITEMS_EXPIRED.inc()
         self._push_page(session, page.entries, delivery.cursor)
-        if not page.more and delivery.cursor >= inbox.durable:
-            delivery.live = True
-        if not page.more:
+        if page.more:
+            return
+        delivery.exhausted(stored)
+        delivery.live = delivery.cursor >= inbox.durable
+        if delivery.catching_up:
+            delivery.catching_up = False
             self._context.push(session, caught_up_frame(delivery.cursor))
 
     def _push_page(self, session: Session, entries: Sequence[Entry], after: Position) -> None:
@@ -241,8 +257,15 @@ class Attachments:
             self._presences.changed(inbox.device.user)
         metrics.ATTACHED.set(len(self._context.sessions))
 
-    def reviewed(self, person: Person) -> None:
-        """The user's devices were loaded again: end what is not of the account (S9)."""
+    def reviewed(self, person: Person, before: Mapping[int, int]) -> None:
+        """The user's devices were loaded again: end what is not of the account (S9).
+
+        `before` are the devices that were, with their registrations.
+        """
+        devices = person.user.devices if person.user is not None else {}
+        for device, registration in before.items():
+            if devices.get(device) != registration:
+                self._drop(person, device)
         for inbox in person.attached:
             session = inbox.session
             assert session is not None
@@ -253,6 +276,32 @@ class Attachments:
                 self._presences.changed(person.id)
             elif CAPABILITY_NOTICES in session.capabilities:
                 self._context.push(session, own_devices_frame())
+
+    async def drop_forgotten(self, person: Person) -> None:
+        """Somebody of whom nothing was in memory has changed: who is gone is seen in the store."""
+        devices = person.user.devices if person.user is not None else {}
+        gone = [n for n in range(1, limits.MAX_DEVICE_ID + 1) if n not in devices]
+        try:
+            heads = await self._context.store.heads([DeviceId(person.id, n) for n in gone])
+        except StoreUnavailable:
+            return  # what is left there is dropped by its age (W2)
+        for head in heads:
+            if head.last > head.acknowledged or head.counter:
+                self._drop(person, head.device.device)
+
+    def _drop(self, person: Person, device: int) -> None:
+        """A device is gone: its inbox is emptied. Numbers go on if it is registered again (J6)."""
+        inbox = person.inboxes.get(device)
+        if inbox is not None and inbox.session is not None:
+            self._context.drop(inbox.session, Code.DEVICE_REMOVED)
+            self._presences.changed(person.id)
+        if inbox is not None:
+            inbox.acknowledged = inbox.last
+            inbox.counter, inbox.resumable, inbox.items, inbox.bytes = 0, (), 0, 0
+        shard, now_ms = self._context.shard(person.id), self._context.now_ms()
+        self._context.writer.add(Write(dropped=[(shard, DeviceId(person.id, device))]))
+        dropped = Event(Topic.AUDIT, person.id, "INBOX_DROPPED", now_ms, device)
+        self._context.events.publish(dropped)
 
 
 def is_of_account(person: Person, frame: Attach) -> bool:

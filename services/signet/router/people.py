@@ -183,14 +183,6 @@ class People:
             if idle and person.id not in self._waiting:
                 del self._known[person.id]
 
-    def forget_inboxes(self, user: UserId, devices: Sequence[int]) -> None:
-        """They were dropped in the store: heads are read again when they are needed."""
-        person = self._known.get(user)
-        for device in devices if person else ():
-            assert person is not None
-            person.inboxes.pop(device, None)
-            person.loaded_at = -1e9
-
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 import structlog
 
 from signet.core import limits
-from signet.core.ids import DeviceId, Epoch, Incarnation, ShardId, UserId
+from signet.core.ids import Epoch, Incarnation, ShardId, UserId
 from signet.core.lease import Lease
 from signet.core.link import (
     Acked,
@@ -24,14 +24,14 @@ from signet.core.link import (
 )
 from signet.internal.v1.stored import keys_low_frame, stored_peer_changed
 from signet.ports import inbox as store_port
-from signet.ports.events import Event, Events, Topic
+from signet.ports.events import Events
 from signet.ports.inbox import InboxStore, StoreUnavailable
 from signet.ports.links import Deliver
 from signet.ports.presence import PresenceStore
 from signet.ports.users import Users
-from signet.router.attachments import Attachments
+from signet.router.attachments import NO_REGISTRATION, Attachments
 from signet.router.context import Context, OpenLink
-from signet.router.people import People
+from signet.router.people import People, Person
 from signet.router.presence import Presences
 from signet.router.receipts import Receipts
 from signet.router.sends import Sends
@@ -97,7 +97,7 @@ class Router:
         )
         self._sends = Sends(context)
         context.people = People(users, store, clock, self._sends.restore)
-        context.writer = Writer(store, self._held_epoch, self._end)
+        context.writer = Writer(store, self._held_epoch, self._holds, self._end)
         self._receipts = Receipts(context)
         self._presences = Presences(context)
         self._attachments = Attachments(context, self._receipts, self._presences)
@@ -174,6 +174,9 @@ class Router:
     def _end(self) -> None:
         """The lease is over: nothing more follows from anything (L3)."""
         self._lost()
+
+    def _holds(self) -> bool:
+        return not self._lease.over(self._clock())
 
     def _held_epoch(self, shard: ShardId) -> Epoch:
         return self._context.epochs[shard]
@@ -283,20 +286,26 @@ class Router:
 
     async def changed(self, user: UserId) -> None:
         """Load the user again, and end streams that are not theirs any more (S9)."""
-        self._context.people.with_person(user, self._attachments.reviewed, fresh=True)
+        known = self._context.people.known(user)
+        before = dict(known.user.devices) if known and known.user else {}
+
+        def review(person: Person) -> None:
+            self._attachments.reviewed(person, before)
+            if known is None:
+                self._spawn(self._attachments.drop_forgotten(person))
+
+        self._context.people.with_person(user, review, fresh=True)
 
     async def replaced(self, user: UserId, dropped_devices: Sequence[int]) -> None:
         """Another identity key: the old inboxes are dropped, and those who know the user told."""
-        await self.changed(user)
-        shard = self._context.shard(user)
-        devices = [DeviceId(user, device) for device in dropped_devices]
-        await self._store.drop(shard, self._held_epoch(shard), devices)
-        self._context.people.forget_inboxes(user, dropped_devices)
+        gone = dict.fromkeys(dropped_devices, NO_REGISTRATION)
+        self._context.people.with_person(
+            user, lambda person: self._attachments.reviewed(person, gone), fresh=True
+        )
         now_ms = self._context.now_ms()
         body = stored_peer_changed(user, True, now_ms)
         for peer in await self._context.users.peers(user):
             self._receipts.tell_peer_changed(peer, body)
-        self._context.events.publish(Event(Topic.AUDIT, user, "INBOXES_DROPPED", now_ms))
 
     async def keys_low(self, user: UserId, device: int, pre_keys: int, kyber_pre_keys: int) -> None:
         """Tell the device, if it is attached."""

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from signet.core import limits
 from signet.core.checks import Strangers, device_mismatch, has_room
 from signet.core.errors import Code
-from signet.core.ids import DeviceAddress, DeviceId, Position, UserId
+from signet.core.ids import DeviceAddress, DeviceId, Position, ShardId, UserId
 from signet.core.link import Answer, Answered, Mismatch, Send, Submit
 from signet.core.order import Again, Conversations, Key, Take
 from signet.internal.v1.stored import fleeting_frame, read_stored, stored_message
 from signet.ports.events import Event, Topic
-from signet.ports.inbox import Entry, StoreUnavailable
+from signet.ports.inbox import Connected, Entry, StoreUnavailable
 from signet.router.context import Context
 from signet.router.people import Inbox, Person
 from signet.router.writer import Write
@@ -98,14 +98,12 @@ class Sends:
     def _admit(self, person: Person, key: Key, send: Send, reply: Reply) -> None:
         assert person.user is not None
         user = key.sender.device.user
-        if user in person.user.blocked:  # as an offline recipient looks (M10)
-            self._append(person, key, send, reply, keep=False)
-        elif not all(has_room(i.items, i.bytes) for i in self._inboxes(person, send)):
+        if not all(has_room(i.items, i.bytes) for i in self._inboxes(person, send)):
             reply(refusal(send, Code.INBOX_FULL, limits.INBOX_FULL_RETRY_AFTER))
         elif user != person.id and self._strangers.full(user, person.id):
             self._context.spawn(self._stranger(person, key, send, reply))
         else:
-            self._append(person, key, send, reply, keep=True)
+            self._append(person, key, send, reply, keep=user not in person.user.blocked)
 
     @staticmethod
     def _inboxes(person: Person, send: Send) -> list[Inbox]:
@@ -132,9 +130,16 @@ class Sends:
         self._under_way.setdefault((key, send.message_id), []).append(reply)
         shard = self._context.shard(person.id)
         numbered: list[tuple[Inbox, Position, bytes]] = []
-        if keep:
-            self._strangers.accepted(key.sender.device.user, person.id)
-            self._note(key)
+        connected: list[tuple[ShardId, Connected]] = []
+        self._strangers.accepted(key.sender.device.user, person.id)
+        self._note(key)
+        if not keep:
+            # As an offline recipient looks (M10): something is written, the same as is there, or
+            # the answer would come sooner than others do.
+            for inbox in self._inboxes(person, send):
+                note = Connected(inbox.device, inbox.counter, inbox.resumable)
+                connected.append((shard, note))
+        else:
             for content in send.contents:
                 inbox = person.inboxes[content.device]
                 body = stored_message(key.sender, send, content, now_ms)
@@ -145,6 +150,7 @@ class Sends:
                     (shard, Entry(inbox.device, position, now_ms, body))
                     for inbox, position, body in numbered
                 ],
+                connected=connected,
                 done=lambda: self._durable(person, key, send, now_ms, numbered),
             )
         )

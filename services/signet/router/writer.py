@@ -7,13 +7,14 @@ the same, until it is confirmed or the lease has ended (J2); nothing is answered
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from signet.core import limits
-from signet.core.ids import Epoch, ShardId
+from signet.core.ids import DeviceId, Epoch, ShardId
 from signet.ports.inbox import (
     Acknowledged,
     Batch,
@@ -35,6 +36,7 @@ class Write:
     entries: list[tuple[ShardId, Entry]] = field(default_factory=list)
     acknowledged: list[tuple[ShardId, Acknowledged]] = field(default_factory=list)
     connected: list[tuple[ShardId, Connected]] = field(default_factory=list)
+    dropped: list[tuple[ShardId, DeviceId]] = field(default_factory=list)  # these inboxes, alone
     done: Callable[[], None] = lambda: None
 
     @property
@@ -43,13 +45,20 @@ class Write:
 
 
 class Writer:
-    """One for a router. `epoch_of` says in which epoch a shard is held; `lost` ends the process."""
+    """One for a router. `epoch_of` says in which epoch a shard is held, `holds` whether the lease
+    still does (L3); `lost` ends the process.
+    """
 
     def __init__(
-        self, store: InboxStore, epoch_of: Callable[[ShardId], Epoch], lost: Callable[[], None]
+        self,
+        store: InboxStore,
+        epoch_of: Callable[[ShardId], Epoch],
+        holds: Callable[[], bool],
+        lost: Callable[[], None],
     ) -> None:
         self._store = store
         self._epoch_of = epoch_of
+        self._holds = holds
         self._lost = lost
         self._waiting: deque[Write] = deque()
         self._wake = asyncio.Event()
@@ -84,14 +93,24 @@ class Writer:
             self._wake.clear()
             while self._waiting:
                 group = self._gather()
-                await self._append(self._batches(group))
+                if group[0].dropped:
+                    await self._confirmed(partial(self._drop, group[0].dropped))
+                else:
+                    await self._confirmed(partial(self._store.append, self._batches(group)))
                 for write in group:
                     self.pending_bytes -= write.size
                     write.done()
 
     def _gather(self) -> list[Write]:
+        if self._waiting[0].dropped:  # neither what came before it nor what comes after is mixed in
+            return [self._waiting.popleft()]
         group, items, size = [], 0, 0
-        while self._waiting and items < limits.APPEND_ITEMS and size < limits.APPEND_BYTES:
+        while (
+            self._waiting
+            and not self._waiting[0].dropped
+            and items < limits.APPEND_ITEMS
+            and size < limits.APPEND_BYTES
+        ):
             write = self._waiting.popleft()
             group.append(write)
             items += len(write.entries)
@@ -117,16 +136,19 @@ class Writer:
             for shard in {**entries, **acknowledged, **connected}
         ]
 
-    async def _append(self, batches: list[Batch]) -> None:
+    async def _drop(self, dropped: list[tuple[ShardId, DeviceId]]) -> None:
+        for shard, device in dropped:
+            await self._store.drop(shard, self._epoch_of(shard), [device])
+
+    async def _confirmed(self, write: Callable[[], Awaitable[None]]) -> None:
         wait = 0.02
         while True:
             started = time.perf_counter()
             try:
-                await self._store.append(batches)
+                await write()
             except NotOwner:
                 log.warning("a shard was taken by another; this incarnation ends")
-                self._lost()
-                await asyncio.Event().wait()  # nothing follows from it (L3)
+                await self._ends()
             except StoreUnavailable as error:
                 if not self.failing:
                     log.warning("the store does not answer; nothing is promised", reason=str(error))
@@ -136,4 +158,12 @@ class Writer:
             else:
                 self.failing = False
                 metrics.APPEND_SECONDS.observe(time.perf_counter() - started)
+                if not self._holds():
+                    log.warning("the lease ended before a write was confirmed")
+                    await self._ends()
                 return
+
+    async def _ends(self) -> None:
+        """Nothing more follows from anything (L3)."""
+        self._lost()
+        await asyncio.Event().wait()

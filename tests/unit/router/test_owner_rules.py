@@ -1,0 +1,195 @@
+"""Rules of owners that are broken only by a crossing, an absence or a slow store."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from signet.adapters.events_memory import MemoryEvents
+from signet.adapters.inbox_sqlite import open_inbox
+from signet.adapters.presence_memory import MemoryPresence
+from signet.core import limits
+from signet.core.errors import Code
+from signet.core.ids import DeviceAddress, Position, UserId
+from signet.router.router import Router, boot_clock, unix_ms
+from tests.support.devices import Device
+from tests.support.known_users import KnownUsers
+
+SHARDS = 16
+ALICE, BOB = (UserId(name.ljust(16, b"_")) for name in (b"alice", b"bob"))
+
+
+class Clocks:
+    """What a router believes of time."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def now_ms(self) -> int:
+        return unix_ms() + int(self.ahead_s * 1000)
+
+    def boot(self) -> float:
+        return boot_clock() + self.ahead_s
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
+
+
+@pytest.fixture
+def users() -> KnownUsers:
+    known = KnownUsers()
+    for user in (ALICE, BOB):
+        known.add(user)
+    return known
+
+
+@pytest.fixture
+async def router(users: KnownUsers, tmp_path: Path, clocks: Clocks) -> AsyncIterator[Router]:
+    store = open_inbox(tmp_path / "inbox.sqlite", SHARDS)
+    started = Router(
+        store,
+        users,
+        MemoryPresence(boot_clock),
+        MemoryEvents(),
+        shards=SHARDS,
+        alone=True,
+        now_ms=clocks.now_ms,
+        clock=clocks.boot,
+    )
+    await started.start()
+    yield started
+    await started.stop()
+    await store.close()
+
+
+async def connected(router: Router, user: UserId) -> Device:
+    device = Device(router, user)
+    await device.connect()
+    await device.until(device.caught_up)
+    return device
+
+
+async def test_an_ack_that_crosses_a_read_loses_no_receipt(router: Router) -> None:
+    alice, bob = await connected(router, ALICE), await connected(router, BOB)
+    one = alice.send(BOB, 1)
+    two = alice.send(BOB, 2, base=1)
+    await bob.until(lambda: len(bob.items) == 2)
+    bob.read_after(Position(0, 0))
+    bob.ack()
+    await alice.until(lambda: sorted(alice.delivered) == sorted([one, two]))
+
+
+async def test_who_was_away_until_all_had_expired_is_told_and_caught_up(
+    router: Router, clocks: Clocks
+) -> None:
+    alice = await connected(router, ALICE)
+    await alice.sent(BOB, 1)
+    await router._context.store.sweep(unix_ms() + 1, 100)
+    bob = Device(router, BOB)
+    await bob.connect()
+    await bob.until(bob.caught_up)
+    expired = [f.expired for f in bob.frames if f.WhichOneof("body") == "expired"]
+    assert [(e.to.epoch, e.to.seq) for e in expired] == [(1, 1)]
+    await alice.sent(BOB, 2)
+    assert sum(f.WhichOneof("body") == "caught_up" for f in bob.frames) == 1
+
+
+async def test_a_device_id_that_is_registered_again_may_connect_from_its_first_counter(
+    router: Router, users: KnownUsers
+) -> None:
+    bob = Device(router, BOB)
+    bob.counter = 40
+    await bob.connect()
+    await bob.until(bob.caught_up)
+    users.users[BOB] = replace(users.users[BOB], version=2, devices={}, generations={})
+    await router.changed(BOB)
+    await bob.until(lambda: [d.code for d in bob.drops] == [Code.DEVICE_REMOVED])
+    users.users[BOB] = replace(users.users[BOB], version=3, devices={1: 99}, generations={1: 2})
+    await router.changed(BOB)
+    again = Device(router, BOB)
+    again.address = DeviceAddress(again.address.device, 99, 2)
+    await again.connect()
+    await again.until(lambda: bool(again.attached or again.drops))
+    assert again.drops == []
+
+
+async def test_a_device_that_is_newer_than_the_copy_of_its_user_is_not_called_removed(
+    router: Router, users: KnownUsers
+) -> None:
+    await connected(router, BOB)
+    users.users[BOB] = replace(
+        users.users[BOB], version=2, devices={1: 11, 2: 12}, generations={1: 1, 2: 1}
+    )
+    second = Device(router, BOB, 2)
+    await second.connect()
+    await second.until(lambda: bool(second.attached or second.drops))
+    assert second.drops == []
+
+
+async def test_nothing_is_answered_after_the_lease_is_over(
+    users: KnownUsers, tmp_path: Path, clocks: Clocks
+) -> None:
+    lost = asyncio.Event()
+    store = open_inbox(tmp_path / "inbox.sqlite", SHARDS)
+    router = Router(
+        store,
+        users,
+        MemoryPresence(boot_clock),
+        MemoryEvents(),
+        shards=SHARDS,
+        alone=True,
+        now_ms=clocks.now_ms,
+        clock=clocks.boot,
+        lost=lost.set,
+    )
+    await router.start()
+    alice = await connected(router, ALICE)
+    await alice.sent(BOB, 1)
+    clocks.ahead_s = limits.LEASE  # the machine slept
+    alice.send(BOB, 2)
+    await lost.wait()
+    assert [answer.ordinal for answer in alice.answers] == [1]
+    await router.stop(0)
+    await store.close()
+
+
+async def test_a_blocked_stranger_meets_the_same_limit_as_any_other(
+    router: Router, users: KnownUsers
+) -> None:
+    users.block(BOB, ALICE)
+    alice = await connected(router, ALICE)
+    for ordinal in range(1, limits.STRANGER_UNANSWERED + 1):
+        assert (await alice.sent(BOB, ordinal)).code is None
+    assert (await alice.sent(BOB, limits.STRANGER_UNANSWERED + 1)).code is Code.STRANGER_LIMIT
+
+
+async def test_a_late_try_of_what_was_given_up_is_not_delivered_behind_its_followers(
+    router: Router,
+) -> None:
+    alice, bob = await connected(router, ALICE), await connected(router, BOB)
+    await alice.sent(BOB, 1, b"1")
+    given_up = alice.send(BOB, 2, devices={1: 11, 2: 12})
+    await alice.until(lambda: alice.answers[-1].code is Code.WRONG_DEVICES)
+    assert (await alice.sent(BOB, 3, b"3")).code is None
+    alice.send(BOB, 2, base=2, text=b"2", message_id=given_up)
+    await alice.until(lambda: len(alice.answers) == 4)
+    assert alice.answers[-1].code is Code.OUT_OF_ORDER
+    assert bob.texts == [b"1", b"3"]
+
+
+async def test_a_login_leaves_the_former_resume_token_good_until_the_first_ack(
+    router: Router,
+) -> None:
+    bob = await connected(router, BOB)
+    bob.frames.clear()
+    await bob.connect()
+    await bob.until(bob.caught_up)
+    await bob.connect(resume_counter=1)
+    await bob.until(
+        lambda: len(bob.attached) == 3 or Code.RESUME_REFUSED in [d.code for d in bob.drops]
+    )
+    assert Code.RESUME_REFUSED not in [d.code for d in bob.drops]
