@@ -8,8 +8,10 @@ import grpc
 import websockets.asyncio.client
 from websockets.exceptions import ConnectionClosed
 
-from signet.core.errors import Code
+from signet.core.errors import RULES, Code
+from signet.core.ids import UserId
 from signet.v1 import messaging_pb2 as pb
+from tests.support.gateways import ALICE, World
 
 CONNECT = "/signet.v1.Messaging/Connect"
 
@@ -94,12 +96,13 @@ class WebSocketStream(Stream):
 
 
 class GrpcStream(Stream):
-    """By grpc.aio."""
+    """By grpc.aio. `compressed`: each message by gzip, as gRPC has it."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *, compressed: bool = False) -> None:
         self._channel = grpc.aio.insecure_channel(
             target,
             options=[("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_length", -1)],
+            compression=grpc.Compression.Gzip if compressed else None,
         )
 
     async def __aenter__(self) -> Self:
@@ -146,3 +149,16 @@ def send(to: bytes, ordinal: int, text: bytes = b"hello", **fields: Any) -> pb.C
 
 def code_of(close: pb.Close) -> Code:
     return Code(close.code)
+
+
+async def ends_with(stream: Stream, code: Code) -> None:
+    """Read to the end: the Close and the transport say the same code."""
+    close, transport_code = await stream.end()
+    assert code_of(close) is code
+    assert transport_code in (RULES[code].websocket, RULES[code].grpc)
+
+
+async def greet(here: World, stream: Stream, user: UserId = ALICE, counter: int = 1) -> None:
+    """Say Hello, and wait until the inbox is followed."""
+    await stream.send(hello(here.keys.token(user), counter))
+    await stream.until("caught_up")

@@ -42,6 +42,7 @@ class GatewayConfig:
     hello_timeout: float = limits.HELLO_TIMEOUT
     progress_timeout: float = limits.PROGRESS_TIMEOUT
     heartbeat_min: float = limits.HEARTBEAT_MIN
+    heartbeat_max: float = limits.HEARTBEAT_MAX
     hold_time: float = limits.HOLD_TIME
     hold_bytes: int = limits.HOLD_BYTES
     max_pending: int = limits.MAX_PENDING

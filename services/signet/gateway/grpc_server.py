@@ -30,6 +30,7 @@ _HIGH_WATER = 64 * limits.KIB  # bytes pending from which a reader is watched (S
 _READ_MOST = 2 * limits.MAX_FRAME
 _OPTIONS = (
     ("grpc.max_receive_message_length", _READ_MOST),
+    ("grpc.compression_enabled_algorithms_bitset", 1),  # identity: nothing is inflated here
     ("grpc.so_reuseport", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 )

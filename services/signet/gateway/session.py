@@ -107,7 +107,8 @@ class Session:
         self._position = convert.check_hello(hello)
         address, resume = self._hub.identify(hello)
         asked = hello.heartbeat_seconds or limits.HEARTBEAT
-        self.heartbeat = min(max(asked, self._hub.config.heartbeat_min), limits.HEARTBEAT_MAX)
+        config = self._hub.config
+        self.heartbeat = min(max(asked, config.heartbeat_min), config.heartbeat_max)
         self._hello_request, self._resumed = request, resume is not None
         self._bucket = self._hub.bucket(address.device)
         self.shard = shard_of(address.device.user, self._hub.config.shards)

@@ -1,39 +1,10 @@
 """A world for each test, and a way to open streams over either transport."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from tests.support.opening import (
+    here,
+    open_stream,
+    pytest_asyncio_loop_factories,
+    transport,
+)
 
-import pytest
-import uvloop
-
-from tests.support.gateways import World, world
-from tests.support.streams import GrpcStream, Stream, WebSocketStream
-
-
-def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """What the servers run on."""
-    return {"uvloop": uvloop.new_event_loop}
-
-
-Open = Callable[[World], Stream]
-OPEN: dict[str, Open] = {
-    "websocket": lambda at: WebSocketStream(at.url),
-    "grpc": lambda at: GrpcStream(at.target),
-}
-
-
-@pytest.fixture(params=["websocket", "grpc"])
-def transport(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def open_stream(transport: str) -> Open:
-    return OPEN[transport]
-
-
-@pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[World]:
-    async with world(tmp_path) as made:
-        yield made
+__all__ = ["here", "open_stream", "pytest_asyncio_loop_factories", "transport"]

@@ -3,8 +3,8 @@
 from signet.core.errors import Code
 from signet.v1 import messaging_pb2 as pb
 from tests.support.gateways import ALICE, BOB, World
+from tests.support.opening import Open
 from tests.support.streams import code_of, hello, send
-from tests.unit.gateway.conftest import Open
 
 
 async def test_a_message_goes_from_hello_to_ack_and_its_receipt_comes_back(
