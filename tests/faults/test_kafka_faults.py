@@ -43,7 +43,7 @@ def prefix(kafka_server: Server) -> str:
 
 
 def open_events(url: str, spool: Path, prefix: str, dropped: Callable[[], None]) -> KafkaEvents:
-    return KafkaEvents(url, spool, prefix=prefix, dropped=dropped, buffer=BUFFER, timeout_s=3.0)
+    return KafkaEvents(url, spool, prefix=prefix, dropped=dropped, buffer=BUFFER, timeout_s=1.0)
 
 
 def event(topic: Topic, at_ms: int) -> Event:
