@@ -1,15 +1,18 @@
 """What ports/blobs.py says may be relied upon, on every adapter."""
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from signet.adapters.blobs_filesystem import FilesystemBlobs
 from signet.adapters.blobs_s3 import S3Blobs
 from signet.core import limits
-from signet.ports.blobs import BlobNotFound, Blobs
+from signet.ports.blobs import BlobInfo, BlobNotFound, Blobs
 from tests.support.lanes import Server, s3
 
 SMALL = os.urandom(100_000)
@@ -34,8 +37,13 @@ def s3_blobs(s3_server: Server) -> Blobs:
     )
 
 
+@pytest.fixture
+def filesystem_blobs(tmp_path: Path) -> Blobs:
+    return FilesystemBlobs(tmp_path / "media")
+
+
 every_adapter = pytest.mark.parametrize(
-    "blobs", [pytest.param("s3", marks=pytest.mark.lane("s3"))], indirect=True
+    "blobs", ["filesystem", pytest.param("s3", marks=pytest.mark.lane("s3"))], indirect=True
 )
 every_size = pytest.mark.parametrize("data", [b"", b"x", SMALL, LARGE], ids=len)
 
@@ -138,3 +146,23 @@ async def test_a_malformed_name_is_refused(blobs: Blobs, name: str) -> None:
         await blobs.put(name, chunked(b"x"), 1)
     with pytest.raises(BlobNotFound):
         await blobs.info(name)
+
+
+async def test_what_a_crash_left_half_written_is_thrown_away(tmp_path: Path) -> None:
+    blobs = FilesystemBlobs(tmp_path)
+    await blobs.put("whole", chunked(SMALL), len(SMALL))
+    half = tmp_path / "incoming" / "half"
+    half.write_bytes(SMALL[:10])
+    reopened = FilesystemBlobs(tmp_path)
+    assert not half.exists()
+    assert await read(reopened, "whole") == SMALL
+
+
+@every_adapter
+async def test_of_two_who_put_the_same_name_one_at_least_stands_whole(blobs: Blobs) -> None:
+    name, datas = new_name(), [os.urandom(1000), os.urandom(1000)]
+    puts = [blobs.put(name, chunked(data), len(data)) for data in datas]
+    done = await asyncio.gather(*puts, return_exceptions=True)
+    assert {type(one) for one in done} <= {BlobInfo, ValueError}
+    won = [data for data, one in zip(datas, done, strict=True) if isinstance(one, BlobInfo)]
+    assert await read(blobs, name) in won

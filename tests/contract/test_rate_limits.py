@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from signet.adapters.rate_limits import MemoryRateLimits
 from signet.adapters.rate_limits_redis import RedisRateLimits
 from signet.ports.rate_limits import RateLimits
 from tests.support.lanes import Server
@@ -33,8 +34,15 @@ def redis_limits(redis_server: Server) -> Open:
     return lambda: RedisRateLimits(f"redis://{redis_server.url}", away=lambda: None)
 
 
+@pytest.fixture
+def memory_limits() -> Open:
+    """All pods of an embedded server are one process."""
+    shared = MemoryRateLimits()
+    return lambda: shared
+
+
 every_adapter = pytest.mark.parametrize(
-    "open_limits", [pytest.param("redis", marks=pytest.mark.lane("redis"))], indirect=True
+    "open_limits", ["memory", pytest.param("redis", marks=pytest.mark.lane("redis"))], indirect=True
 )
 
 

@@ -1,0 +1,120 @@
+"""Blobs in a folder: the embedded default of ports/blobs.py.
+
+What may be relied upon: a blob is written beside its place, made durable (fsync of file and
+folder), and then linked to its name, which fails if the name is taken. So it is whole or absent
+after a crash at any moment; what a crash left half-written is thrown away when the folder is
+opened. A deleted blob may come back if the machine dies within moments.
+"""
+
+import asyncio
+import os
+import re
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import obstore
+from obstore.store import LocalStore
+
+from signet.core import limits
+from signet.ports.blobs import BlobInfo, BlobNotFound
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
+CHUNK = 256 * 1024  # what `get` yields at the least, but for the last
+
+
+class FilesystemBlobs:
+    """One process has the folder; it is made where it is not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._whole, self._incoming = folder / "blobs", folder / "incoming"
+        for path in (self._whole, self._incoming):
+            path.mkdir(parents=True, exist_ok=True)
+        for left in self._incoming.iterdir():
+            left.unlink()
+        self._store = LocalStore(self._whole)
+        self._staging = LocalStore(self._incoming)
+
+    async def put(self, name: str, chunks: AsyncIterator[bytes], size: int) -> BlobInfo:
+        """See Blobs. Raises OSError where the disk is full or fails; then there is no such blob."""
+        if not NAME.fullmatch(name):
+            raise ValueError("a blob's name has 1-200 letters, digits, - and _")
+        if (self._whole / name).exists():
+            raise ValueError("there is a blob of that name")
+        staged = f"{secrets.token_hex(16)}"
+        try:
+            await obstore.put_async(
+                self._staging,
+                staged,
+                _exactly(chunks, size),
+                use_multipart=True,
+                chunk_size=limits.BLOB_PART,
+            )
+            await asyncio.to_thread(_publish, self._incoming / staged, self._whole / name)
+        finally:
+            (self._incoming / staged).unlink(missing_ok=True)
+        return await self.info(name)
+
+    async def get(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """See Blobs. A range beyond the end is cut off there."""
+        size = (await self.info(name)).size
+        stop = size if end is None else min(end, size)
+        if start >= stop:
+            return
+        try:
+            found = await obstore.get_async(self._store, name, options={"range": (start, stop)})
+        except FileNotFoundError:
+            raise BlobNotFound(name) from None
+        async for chunk in found.stream(min_chunk_size=CHUNK):
+            yield bytes(chunk)
+
+    async def info(self, name: str) -> BlobInfo:
+        """See Blobs."""
+        if not NAME.fullmatch(name):
+            raise BlobNotFound(name)
+        try:
+            found = await obstore.head_async(self._store, name)
+        except FileNotFoundError:
+            raise BlobNotFound(name) from None
+        return BlobInfo(name, found["size"], int(found["last_modified"].timestamp() * 1000))
+
+    async def delete(self, name: str) -> None:
+        """See Blobs."""
+        if NAME.fullmatch(name):
+            try:
+                await obstore.delete_async(self._store, name)
+            except FileNotFoundError:
+                return
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+async def _exactly(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+    """The same chunks. Raises: ValueError where they are not `size` bytes, before the last."""
+    left = size
+    async for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise ValueError(f"more than {size} bytes came")
+        yield chunk
+    if left:
+        raise ValueError(f"{left} of {size} bytes did not come")
+
+
+def _publish(staged: Path, at: Path) -> None:
+    """Durable first, visible then. Raises ValueError: the name was taken meanwhile."""
+    _sync(staged)
+    try:
+        os.link(staged, at)
+    except FileExistsError:
+        raise ValueError("there is a blob of that name") from None
+    _sync(at.parent)
+
+
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
