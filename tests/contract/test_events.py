@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from signet.adapters.events_kafka import KafkaEvents, create_topics
+from signet.adapters.events_memory import MemoryEvents
 from signet.core.ids import UserId
 from signet.ports.events import Event, Events, Topic
 from tests.support.lanes import Server
@@ -33,6 +34,13 @@ async def open_events(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
 
 
 @pytest.fixture
+def memory_events() -> Open:
+    """Within one process there is one buffer, so all get the one object."""
+    events = MemoryEvents()
+    return lambda: events
+
+
+@pytest.fixture
 def kafka_events(kafka_server: Server, tmp_path: Path) -> Open:
     prefix = f"{uuid4().hex[:8]}."
     create_topics(kafka_server.url, partitions=2, replicas=1, prefix=prefix)
@@ -42,7 +50,9 @@ def kafka_events(kafka_server: Server, tmp_path: Path) -> Open:
 
 
 every_adapter = pytest.mark.parametrize(
-    "open_events", [pytest.param("kafka", marks=pytest.mark.lane("kafka"))], indirect=True
+    "open_events",
+    ["memory", pytest.param("kafka", marks=pytest.mark.lane("kafka"))],
+    indirect=True,
 )
 
 

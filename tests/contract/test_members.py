@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from signet.adapters.members_memory import MemoryMembers
 from signet.adapters.members_redis import RedisMembers
 from signet.adapters.members_zookeeper import ZooKeeperMembers
 from signet.ports.members import Kind, Member, Members, State
@@ -31,6 +32,13 @@ async def open_members(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
 
 
 @pytest.fixture
+def memory_members() -> Callable[[], Members]:
+    """Within one process all see the one list, so all get the one object."""
+    members = MemoryMembers()
+    return lambda: members
+
+
+@pytest.fixture
 def redis_members(redis_server: Server) -> Callable[[], Members]:
     return lambda: RedisMembers(
         f"redis://{redis_server.url}", ttl_s=0.6, refresh_s=0.1, poll_s=0.05, settle_s=1.0
@@ -45,6 +53,7 @@ def zookeeper_members(zookeeper_server: Server) -> Callable[[], Members]:
 every_adapter = pytest.mark.parametrize(
     "open_members",
     [
+        "memory",
         pytest.param("redis", marks=pytest.mark.lane("redis")),
         pytest.param("zookeeper", marks=pytest.mark.lane("zookeeper")),
     ],
