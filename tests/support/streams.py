@@ -2,6 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import Any, Self
 
 import grpc
@@ -81,7 +82,8 @@ class WebSocketStream(Stream):
         await self.connection.close()
 
     async def send_bytes(self, data: bytes) -> None:
-        await self.connection.send(data)
+        with suppress(ConnectionClosed):  # its end says why
+            await self.connection.send(data)
 
     async def _next(self) -> bytes | None:
         try:
@@ -114,7 +116,8 @@ class GrpcStream(Stream):
         await self._channel.close()
 
     async def send_bytes(self, data: bytes) -> None:
-        await self.call.write(data)
+        with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):  # over: its end says why
+            await self.call.write(data)
 
     async def _next(self) -> bytes | None:
         try:
