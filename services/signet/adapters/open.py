@@ -1,0 +1,124 @@
+"""From a URL to an adapter: the one place that knows which technologies there are.
+
+| port | URL |
+|---|---|
+| inbox | `sqlite:///PATH` |
+| directory | `sqlite:///PATH`, `postgresql://…` |
+| members | `memory:`, `redis://…`, `zookeeper://HOST:PORT,…` |
+| presence, rate limits | `memory:`, `redis://…` |
+| events | `memory:`, `log:` (memory, and a line of the log for each), `kafka://HOST:PORT,…` |
+| blobs | `file:///PATH`, `s3://KEY:SECRET@BUCKET?endpoint=…&region=…` |
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from signet.adapters.blobs_filesystem import FilesystemBlobs
+from signet.adapters.blobs_s3 import S3Blobs
+from signet.adapters.directory_sql import SqlDirectory
+from signet.adapters.directory_sql import open_directory as open_sql_directory
+from signet.adapters.events_kafka import KafkaEvents
+from signet.adapters.events_log import LoggedEvents
+from signet.adapters.events_memory import MemoryEvents
+from signet.adapters.inbox_sqlite import open_inbox as open_sqlite_inbox
+from signet.adapters.members_memory import MemoryMembers
+from signet.adapters.members_redis import RedisMembers
+from signet.adapters.members_zookeeper import ZooKeeperMembers
+from signet.adapters.presence_memory import MemoryPresence
+from signet.adapters.presence_redis import RedisPresence
+from signet.adapters.rate_limits import MemoryRateLimits
+from signet.adapters.rate_limits_redis import RedisRateLimits
+from signet.ports.blobs import Blobs
+from signet.ports.events import Events
+from signet.ports.inbox import InboxStore
+from signet.ports.members import Members
+from signet.ports.presence import PresenceStore
+from signet.ports.rate_limits import RateLimits
+from signet.telemetry import metrics
+
+
+class UnknownStore(ValueError):
+    """The URL names a technology that this port has no adapter for. Says which there are."""
+
+    def __init__(self, port: str, url: str, known: str) -> None:
+        scheme = url.partition(":")[0]
+        super().__init__(f"{port}: nothing is known of {scheme!r}; there is {known}")
+
+
+def open_inbox(url: str, shards: int) -> InboxStore:
+    """Raises: UnknownStore, sqlite3.Error."""
+    if url.startswith("sqlite:"):
+        return open_sqlite_inbox(_path(url), shards)
+    raise UnknownStore("inbox", url, "sqlite")
+
+
+async def open_directory(url: str) -> SqlDirectory:
+    """Raises: UnknownStore, StoreUnavailable."""
+    if url.startswith(("sqlite:", "postgresql:")):
+        return await open_sql_directory(url)
+    raise UnknownStore("directory", url, "sqlite, postgresql")
+
+
+def open_members(url: str) -> Members:
+    """Raises: UnknownStore."""
+    if url.startswith("redis"):
+        return RedisMembers(url)
+    if url.startswith("zookeeper:"):
+        return ZooKeeperMembers(urlsplit(url).netloc)
+    if url == "memory:":
+        return MemoryMembers()
+    raise UnknownStore("members", url, "memory, redis, zookeeper")
+
+
+def open_presence(url: str, clock: Callable[[], float]) -> PresenceStore:
+    """`clock` is monotonic, in seconds. Raises: UnknownStore."""
+    if url.startswith("redis"):
+        return RedisPresence(url)
+    if url == "memory:":
+        return MemoryPresence(clock)
+    raise UnknownStore("presence", url, "memory, redis")
+
+
+def open_rate_limits(url: str) -> RateLimits:
+    """Raises: UnknownStore."""
+    if url.startswith("redis"):
+        return RedisRateLimits(url, away=metrics.LIMITS_AWAY.inc)
+    if url == "memory:":
+        return MemoryRateLimits()
+    raise UnknownStore("rate limits", url, "memory, redis")
+
+
+def open_events(url: str, spool: Path) -> Events:
+    """`spool` is a folder for audit events that wait. Raises: UnknownStore."""
+    if url.startswith("kafka:"):
+        return KafkaEvents(urlsplit(url).netloc, spool, dropped=metrics.EVENTS_DROPPED.inc)
+    if url in {"memory:", "log:"}:
+        memory = MemoryEvents()
+        return LoggedEvents(memory) if url == "log:" else memory
+    raise UnknownStore("events", url, "memory, log, kafka")
+
+
+def open_blobs(url: str) -> Blobs:
+    """Raises: UnknownStore, OSError."""
+    if url.startswith("file:"):
+        return FilesystemBlobs(_path(url))
+    if url.startswith("s3:"):
+        return _s3(urlsplit(url))
+    raise UnknownStore("blobs", url, "file, s3")
+
+
+def _s3(url: SplitResult) -> S3Blobs:
+    query = parse_qs(url.query)
+    return S3Blobs(
+        url.hostname or "",
+        access_key=unquote(url.username or ""),
+        secret_key=unquote(url.password or ""),
+        region=query.get("region", ["us-east-1"])[0],
+        endpoint=query.get("endpoint", [""])[0],
+    )
+
+
+def _path(url: str) -> Path:
+    """The path of `SCHEME:///absolute/path` (three slashes, as SQLAlchemy has it)."""
+    return Path("/", unquote(urlsplit(url).path.lstrip("/")))
