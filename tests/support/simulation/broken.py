@@ -1,0 +1,202 @@
+"""The core with one rule taken out: each part breaks exactly one."""
+
+from collections.abc import Iterable, Sequence
+
+from signet.core.durability.incarnation import Incarnation as Core
+from signet.core.durability.journal import Journal
+from signet.core.durability.lease import OwnLease, Watch
+from signet.core.durability.memory import Memory
+from signet.core.durability.operations import (
+    Effect,
+    LeaseRow,
+    Operation,
+    Seal,
+    Segment,
+    ShardRow,
+    SwapShard,
+    WriteSegment,
+)
+from signet.core.durability.recovery import Recovery
+from signet.core.durability.shards import Shards
+from signet.core.ids import DeviceId, Epoch, Position, ShardId
+
+
+class CountsFromLater(OwnLease):
+    """L2: the deadline counts from later than when the renewal was sent."""
+
+    def counted_from(self, sent_at: float) -> float:
+        return sent_at + self.length
+
+
+class TakesTooEarly(Watch):
+    """L2: one look that finds the counter unchanged is enough."""
+
+    def expired(self, row: LeaseRow, since: float, now: float) -> bool:
+        return True
+
+
+class NeverChecks(OwnLease):
+    """L3: nothing looks at the deadline."""
+
+    def over(self, now: float) -> bool:
+        return False
+
+
+class BelievesItself(Shards):
+    """L4: a take that is unknown counts as done."""
+
+    def unsure(self, swap: SwapShard) -> list[Operation]:
+        return self.compare(swap.new)
+
+
+class ServesAgain(Shards):
+    """L4: a shard whose release was unknown is served again in the same epoch."""
+
+    def give(self, shard: ShardId) -> SwapShard:
+        swap = super().give(shard)
+        self.given.clear()
+        return swap
+
+
+class KeepsTheEpoch(Shards):
+    """L5: a take does not raise the epoch."""
+
+    def raised(self, epoch: Epoch) -> Epoch:
+        return epoch
+
+
+class ForgetsTheDead(Shards):
+    """L5: a take does not name the dead owner's journal."""
+
+    def taken(self, row: ShardRow) -> ShardRow:
+        return super().taken(row)._replace(unrecovered=row.unrecovered)
+
+
+class KeepsOnlyTheLast(Shards):
+    """L5: a take keeps the last pair alone."""
+
+    def taken(self, row: ShardRow) -> ShardRow:
+        taken = super().taken(row)
+        return taken._replace(unrecovered=taken.unrecovered[-1:])
+
+
+class WritesOther(Journal):
+    """J2: a segment that is tried again takes in what waits."""
+
+    def again(self, number: int) -> WriteSegment:
+        if number + 1 in self.submitted and number + 1 not in self.ahead:
+            other = self.submitted[number + 1].records
+            self.submitted[number] = self.submitted[number]._replace(records=other)
+        return super().again(number)
+
+
+class DoesNotWait(Journal):
+    """J3: what follows from a segment follows when it alone is confirmed."""
+
+    def followers(self, number: int) -> Iterable[int]:
+        return [number]
+
+
+class HopesForTheMark(Journal):
+    """J4: partitions go below the mark that is not confirmed yet."""
+
+    def safe_mark(self, confirmed_mark: int) -> int:
+        return self.mark()
+
+
+class MarksAhead(Journal):
+    """J5: an entry counts as done as soon as it is confirmed."""
+
+    def mark(self) -> int:
+        return self.run + 1
+
+
+class LosesNumbers(Core):
+    """J6: an inbox leaves memory without its last number."""
+
+    def forget(self, device: DeviceId) -> list[Effect]:
+        if super().forget(device):
+            self.memory.forget(device)
+        return []
+
+
+def by_clock(position: Position, issued: int) -> int:
+    """W1: cells are written with the wall clock of the writer."""
+    return issued
+
+
+class _Recovers(Shards):
+    """Recovers by another class."""
+
+    kind: type[Recovery] = Recovery
+
+    def adopt(self, row: ShardRow) -> list[Operation]:
+        super().adopt(row)
+        if row.shard not in self.recovering:
+            return []
+        self.recovering[row.shard] = self.kind(row)
+        return self.recovering[row.shard].start()
+
+
+class _SkipsGaps(Recovery):
+    def end(self, mark: int, found: Sequence[Segment]) -> int:
+        return max((segment.number for segment in found), default=mark - 1)
+
+
+class SkipsGaps(_Recovers):
+    """R1: the run goes on behind a gap."""
+
+    kind = _SkipsGaps
+
+
+class _OwnEnd(Recovery):
+    def lease_read(self, row: object) -> list[Operation]:
+        if isinstance(row, LeaseRow):
+            row = row._replace(seal=None)
+        return super().lease_read(row)  # type: ignore[arg-type]
+
+    def seal_of(self, ours: Seal, recorded: int) -> int:
+        return ours.end
+
+
+class OwnEnd(_Recovers):
+    """R1: each reader uses the end that it sees."""
+
+    kind = _OwnEnd
+
+
+class _TakesOffFirst(Recovery):
+    def rows(self, seal: int) -> list[Operation]:
+        operations = super().rows(seal)
+        self.writing = set()
+        return [*operations, *self.next_pair()]
+
+
+class TakesOffFirst(_Recovers):
+    """R2: the pairs are taken off before their entries are rows."""
+
+    kind = _TakesOffFirst
+
+
+class ServesAtOnce(Shards):
+    """R3: it delivers before the earlier epochs are rows."""
+
+    def serves(self, shard: ShardId) -> bool:
+        return shard in self.held
+
+
+def deletes_at_once(journal: LeaseRow, rows: list[ShardRow]) -> bool:
+    """R4: a dead journal goes though a shard still names it."""
+    return journal.dead
+
+
+class NeverFlushes(Memory):
+    """R4: a release does not wait for rows."""
+
+    def flushed(self, row: ShardRow) -> bool:
+        return True
+
+
+def anything(position: Position, sent: Position) -> bool:
+    """R5: every acknowledgement is believed."""
+    return True
