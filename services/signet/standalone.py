@@ -21,12 +21,8 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from grpc import aio
 
-from signet.adapters.directory_sql import open_directory
-from signet.adapters.events_log import LoggedEvents
-from signet.adapters.events_memory import MemoryEvents
+from signet.adapters import open as adapters
 from signet.adapters.inbox_sqlite import open_inbox
-from signet.adapters.presence_memory import MemoryPresence
-from signet.adapters.rate_limits import MemoryRateLimits
 from signet.adapters.users_directory import DirectoryUsers
 from signet.data_folder import DataFolder
 from signet.gateway.config import GatewayConfig
@@ -149,14 +145,15 @@ class Standalone:
             check_free(settings.host, getattr(settings, name), name)
         store = self._open_store(self._folder.inbox)
         stack.push_async_callback(store.close)
-        directory = await open_directory(self._folder.directory_url)
+        directory = await adapters.open_directory(self._folder.directory_url)
         stack.push_async_callback(directory.close)
-        presence, events = MemoryPresence(boot_clock), LoggedEvents(MemoryEvents())
+        presence = adapters.open_presence("memory:", boot_clock)
+        events = adapters.open_events("log:", self._folder.path / "events")
         users = DirectoryUsers(directory)
         router = Router(store, users, presence, events, alone=True, lost=self.ended.set)
         await router.start()
         stack.push_async_callback(router.stop)
-        limits = MemoryRateLimits()
+        limits = adapters.open_rate_limits("memory:")
         keys = Keys(directory, limits, router, events, keys_config(settings))
         published = await self._publish(keys)
         await self._listen(keys, published, self._wrap_routers(InProcessRouters(router)))

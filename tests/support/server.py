@@ -5,23 +5,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from signet.settings import Settings
+from signet import testing
 from signet.standalone import Standalone
 
 
-def settings(data: Path, **changes: Any) -> Settings:
-    """Free ports, and no waiting at the end."""
-    ports = dict.fromkeys(("websocket_port", "grpc_port", "rest_port", "admin_port"), 0)
-    wanted: dict[str, Any] = {"data": data, "drain_s": 0.0, **ports, **changes}
-    return Settings(**wanted)
-
-
 @asynccontextmanager
-async def server(data: Path, **changes: Any) -> AsyncIterator[Standalone]:
+async def server(data: Path, **settings: Any) -> AsyncIterator[Standalone]:
     """Started, and stopped at the end."""
-    started = Standalone(settings(data, **changes))
-    await started.start()
-    try:
-        yield started
-    finally:
-        await started.stop()
+    async with testing.server(data, **settings) as started:
+        yield started.standalone
