@@ -98,13 +98,12 @@ class WebSocketStream(Stream):
 
 
 class GrpcStream(Stream):
-    """By grpc.aio. `compressed`: each message by gzip, as gRPC has it."""
+    """By grpc.aio."""
 
-    def __init__(self, target: str, *, compressed: bool = False) -> None:
+    def __init__(self, target: str) -> None:
         self._channel = grpc.aio.insecure_channel(
             target,
             options=[("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_length", -1)],
-            compression=grpc.Compression.Gzip if compressed else None,
         )
 
     async def __aenter__(self) -> Self:
