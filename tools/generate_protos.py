@@ -19,8 +19,8 @@ def generate(out: Path) -> list[Path]:
     """Compile every .proto into `out`; return the files made, relative to it."""
     sources = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
     services = [name for name in sources if "\nservice " in (PROTOS / name).read_text()]
-    run("--python_out", out, "--mypy_out", out, sources=sources)
-    run("--grpc_python_out", out, "--mypy_grpc_out", out, sources=services)
+    run("--python_out", out, "--mypy_out", f"quiet:{out}", sources=sources)
+    run("--grpc_python_out", out, "--mypy_grpc_out", f"quiet:{out}", sources=services)
     return sorted(path.relative_to(out) for path in out.rglob("*_pb2*.py*"))
 
 
