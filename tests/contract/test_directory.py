@@ -25,7 +25,12 @@ from signet.ports.directory import (
     TooManyDevices,
 )
 from signet.ports.users import Audience
-from tests.contract.directories import directory, every_adapter, sqlite_directory_url
+from tests.contract.directories import (
+    directory,
+    every_adapter,
+    postgres_directory_url,
+    sqlite_directory_url,
+)
 from tests.support.directories import (
     NOW,
     a_device,
@@ -37,7 +42,7 @@ from tests.support.directories import (
     upload,
 )
 
-__all__ = ["directory", "sqlite_directory_url"]
+__all__ = ["directory", "postgres_directory_url", "sqlite_directory_url"]
 NOBODY = UserId(bytes(16))
 
 
@@ -171,8 +176,8 @@ async def test_an_identity_token_is_good_once_and_a_person_has_one_account(
         await directory.create_account(an_account(admission=by_provider(b"token 2", b"ann")))
     replacement = a_replacement(admission=by_provider(b"token 2", b"ann"))
     await directory.replace_account(first.user, replacement)
+    again = a_replacement(generation=2, admission=by_provider(b"token 2", b"ann"))
     with pytest.raises(AdmissionSpent):
-        again = a_replacement(generation=2, admission=by_provider(b"token 2", b"ann"))
         await directory.replace_account(first.user, again)
 
 

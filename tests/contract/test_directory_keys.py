@@ -17,10 +17,15 @@ from signet.ports.directory import (
     PreKey,
     Stock,
 )
-from tests.contract.directories import directory, every_adapter, sqlite_directory_url
+from tests.contract.directories import (
+    directory,
+    every_adapter,
+    postgres_directory_url,
+    sqlite_directory_url,
+)
 from tests.support.directories import a_device, a_key, kem, one_time, registered, upload
 
-__all__ = ["directory", "sqlite_directory_url"]
+__all__ = ["directory", "postgres_directory_url", "sqlite_directory_url"]
 
 
 def only(bundles: Bundles | None) -> DeviceBundle:
@@ -116,8 +121,8 @@ async def test_all_devices_are_served_or_one_or_all_but_one(directory: Directory
     await directory.add_device(user, a_device())
     await directory.add_device(user, a_device())
 
-    async def served(**which: int) -> list[int]:
-        found = await directory.take_bundles(user, **which)
+    async def served(*, only: int = 0, besides: int = 0) -> list[int]:
+        found = await directory.take_bundles(user, only=only, besides=besides)
         assert found is not None
         return [bundle.device for bundle in found.devices]
 

@@ -8,13 +8,19 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from signet.adapters.directory_engine import make_engine
 from signet.adapters.directory_sql import SqlDirectory, open_directory
 from signet.adapters.directory_tables import metadata
 from signet.ports.inbox import StoreUnavailable
-from tests.contract.directories import directory, every_adapter, sqlite_directory_url
+from tests.contract.directories import (
+    directory,
+    every_adapter,
+    postgres_directory_url,
+    sqlite_directory_url,
+)
 from tests.support.directories import registered
 
-__all__ = ["directory", "sqlite_directory_url"]
+__all__ = ["directory", "postgres_directory_url", "sqlite_directory_url"]
 
 
 def differences(connection: Connection) -> object:
@@ -90,8 +96,10 @@ async def test_other_databases_are_refused(url: str) -> None:
 
 async def test_a_locked_file_is_unavailable_and_serves_again(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'directory.db'}"
-    opened = await open_directory(f"{url}?timeout=0.05")
-    other = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'directory.db'}")
+    other_url = url.replace("sqlite", "sqlite+aiosqlite", 1)
+    await (await open_directory(url)).close()
+    opened = SqlDirectory(make_engine(other_url, timeout_s=0.05))
+    other = create_async_engine(other_url)
     async with other.connect() as connection:
         await connection.exec_driver_sql("BEGIN IMMEDIATE")
         await connection.exec_driver_sql("DELETE FROM nonce")

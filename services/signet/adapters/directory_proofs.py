@@ -54,6 +54,7 @@ class SqlProofs(SqlStore):
     async def add_signing_key(self, key: SigningKey, after: str, now_ms: int) -> bool:
         row = {
             "kid": key.kid,
+            "follows": after,
             "private_key": key.private,
             "created_ms": key.created_ms,
             "retired_ms": key.retired_ms,

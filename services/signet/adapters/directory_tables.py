@@ -121,6 +121,7 @@ signing_key = Table(
     "signing_key",
     metadata,
     Column("kid", String, primary_key=True),
+    Column("follows", String, nullable=False, unique=True),  # one successor each, whoever races
     Column("private_key", LargeBinary, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("retired_ms", BigInteger, nullable=False),

@@ -95,11 +95,13 @@ def _signing_key() -> None:
     op.create_table(
         "signing_key",
         sa.Column("kid", sa.String(), nullable=False),
+        sa.Column("follows", sa.String(), nullable=False),
         sa.Column("private_key", sa.LargeBinary(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("retired_ms", sa.BigInteger(), nullable=False),
         sa.Column("gone_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("kid", name=op.f("pk_signing_key")),
+        sa.UniqueConstraint("follows", name=op.f("uq_signing_key_follows")),
         sqlite_with_rowid=False,
     )
 
