@@ -47,7 +47,11 @@ class Device:
         self._tickets = 0
 
     async def connect(
-        self, *, window: int = WINDOW_ITEMS, resume_counter: int | None = None
+        self,
+        *,
+        window: int = WINDOW_ITEMS,
+        resume_counter: int | None = None,
+        again: bool = False,
     ) -> None:
         """Open a link and attach; does not wait for the outcome."""
         self.counter += 1
@@ -65,6 +69,7 @@ class Device:
                 30,
                 frozenset((1, 2, 3)),
                 resume_counter,
+                again,
             ),
         )
 

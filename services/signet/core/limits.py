@@ -108,6 +108,10 @@ MAX_UNWRITTEN = 64 * MIB
 # What clients are told when an inbox is full, and strangers who wrote too much.
 INBOX_FULL_RETRY_AFTER = 60.0
 STRANGER_RETRY_AFTER = 3600.0
+# One batch of a link between pods, and what may wait for a gateway that does not read. Raise: more
+# memory in a router. Lower: slow gateways attach their devices again.
+LINK_BATCH_BYTES = 16 * MIB
+LINK_PENDING = 64 * MIB
 # What clients are told when the store does not answer.
 STORE_RETRY_AFTER = 5.0
 STORE_RETRY = 0.2  # pause between reads that a router tries again

@@ -63,7 +63,7 @@ class Attachments:
         inbox = person.inboxes.get(frame.address.device.device)
         if inbox is None or not is_of_account(person, frame):
             self._refuse(link, frame, Code.DEVICE_REMOVED)
-        elif frame.counter <= inbox.counter:  # O4
+        elif frame.counter < inbox.counter + (not frame.again):  # O4
             self._refuse(link, frame, Code.STALE_CONNECTION)
         elif frame.resume_counter is not None and frame.resume_counter not in inbox.resumable:
             self._refuse(link, frame, Code.RESUME_REFUSED)
@@ -77,7 +77,7 @@ class Attachments:
 
     def _connect(self, inbox: Inbox, link: int, frame: Attach) -> None:
         """Displace an older session; say Attached when the counter is durable (S3, S4)."""
-        if inbox.session is not None:
+        if inbox.session is not None and not is_same_stream(inbox.session, link, frame):
             self._context.drop(inbox.session, Code.DISPLACED)
         delivery = Delivery(inbox.acknowledged, frame.window_items, frame.window_bytes)
         session = Session(
@@ -90,10 +90,8 @@ class Attachments:
             delivery,
         )
         inbox.session = session
-        inbox.counter, before = frame.counter, inbox.resumable[-1:]
-        # The token shown stays good until the first Ack: the new one may be lost on the way.
-        used = frame.resume_counter
-        inbox.resumable = (*((used,) if used is not None else before), frame.counter)
+        inbox.resumable = resumable(inbox, frame)
+        inbox.counter = frame.counter
         self._context.sessions[link, frame.session] = inbox
         self._write_connected(inbox, lambda: self._connected(inbox, session, frame.position))
 
@@ -302,6 +300,24 @@ class Attachments:
         self._context.writer.add(Write(dropped=[(shard, DeviceId(person.id, device))]))
         dropped = Event(Topic.AUDIT, person.id, "INBOX_DROPPED", now_ms, device)
         self._context.events.publish(dropped)
+
+
+def is_same_stream(session: Session, link: int, frame: Attach) -> bool:
+    """Whether a stream that is attached comes again over the same link."""
+    return frame.again and (session.link, session.number) == (link, frame.session)
+
+
+def resumable(inbox: Inbox, frame: Attach) -> tuple[int, ...]:
+    """Which tokens are good from now on (S4).
+
+    The one that was shown, or else the newest, stays good until the first Ack: the Welcome with the
+    new one may be lost on the way. A stream that comes again had its Welcome before.
+    """
+    if frame.again and frame.counter in inbox.resumable:
+        return inbox.resumable
+    used = frame.resume_counter
+    kept = inbox.resumable[-1:] if used is None else (used,)
+    return (*kept, frame.counter)
 
 
 def is_of_account(person: Person, frame: Attach) -> bool:

@@ -193,3 +193,26 @@ async def test_a_login_leaves_the_former_resume_token_good_until_the_first_ack(
         lambda: len(bob.attached) == 3 or Code.RESUME_REFUSED in [d.code for d in bob.drops]
     )
     assert Code.RESUME_REFUSED not in [d.code for d in bob.drops]
+
+
+async def test_a_stream_that_comes_again_keeps_its_counter_and_its_resume_token(
+    router: Router,
+) -> None:
+    alice, bob = await connected(router, ALICE), await connected(router, BOB)
+    await alice.sent(BOB, 1)
+    await bob.until(lambda: len(bob.items) == 1)
+    bob.counter -= 1
+    await bob.connect(again=True)  # over a new link; the old one is not known to be lost yet
+    await bob.until(lambda: len(bob.attached) == 2)
+    await bob.until(lambda: bob.texts == [b"hello", b"hello"])
+    await bob.connect(resume_counter=1)
+    await bob.until(lambda: len(bob.attached) == 3)
+
+
+async def test_a_stream_of_before_cannot_come_again_over_a_newer_one(router: Router) -> None:
+    bob = await connected(router, BOB)
+    await bob.connect()
+    await bob.until(lambda: len(bob.attached) == 2)
+    bob.counter -= 2
+    await bob.connect(again=True)
+    await bob.until(lambda: [d.code for d in bob.drops][-1:] == [Code.STALE_CONNECTION])

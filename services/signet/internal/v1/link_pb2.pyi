@@ -140,6 +140,8 @@ class Attach(_message.Message):
     WINDOW_BYTES_FIELD_NUMBER: _builtins.int
     HEARTBEAT_SECONDS_FIELD_NUMBER: _builtins.int
     CAPABILITIES_FIELD_NUMBER: _builtins.int
+    RESUME_COUNTER_FIELD_NUMBER: _builtins.int
+    AGAIN_FIELD_NUMBER: _builtins.int
     session: _builtins.int
     """the gateway's number for the stream, never used twice in its life"""
     connection_counter: _builtins.int
@@ -147,6 +149,10 @@ class Attach(_message.Message):
     window_items: _builtins.int
     window_bytes: _builtins.int
     heartbeat_seconds: _builtins.int
+    resume_counter: _builtins.int
+    """at which the resume token that was shown was issued (S4)"""
+    again: _builtins.bool
+    """the same stream, for a new owner or over a new link: its counter is seen already"""
     @_builtins.property
     def device(self) -> Global___DeviceAddress: ...
     @_builtins.property
@@ -164,12 +170,16 @@ class Attach(_message.Message):
         window_bytes: _builtins.int = ...,
         heartbeat_seconds: _builtins.int = ...,
         capabilities: _abc.Iterable[_messaging_pb2.Capability.ValueType] | None = ...,
+        resume_counter: _builtins.int | None = ...,
+        again: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "position", b"position"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_resume_counter", b"_resume_counter", "device", b"device", "position", b"position", "resume_counter", b"resume_counter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "connection_counter", b"connection_counter", "device", b"device", "heartbeat_seconds", b"heartbeat_seconds", "position", b"position", "session", b"session", "window_bytes", b"window_bytes", "window_items", b"window_items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_resume_counter", b"_resume_counter", "again", b"again", "capabilities", b"capabilities", "connection_counter", b"connection_counter", "device", b"device", "heartbeat_seconds", b"heartbeat_seconds", "position", b"position", "resume_counter", b"resume_counter", "session", b"session", "window_bytes", b"window_bytes", "window_items", b"window_items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__resume_counter: _TypeAlias = _typing.Literal["resume_counter"]  # noqa: Y015
+    _WhichOneofArgType__resume_counter: _TypeAlias = _typing.Literal["_resume_counter", b"_resume_counter"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resume_counter) -> _WhichOneofReturnType__resume_counter | None: ...
 
 Global___Attach: _TypeAlias = Attach  # noqa: Y015
 
