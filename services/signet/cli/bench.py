@@ -160,20 +160,24 @@ def _show(result: dict[str, Any]) -> None:
             out.print(f"  [bad]failed[/]: {measured['failed']}\n")
 
 
+COLUMNS = (
+    ("load", "[copy]{phase}[/]"),
+    ("per second", "{rate:.0f}"),
+    ("SENT p50", "{sent_p50:.1f}"),
+    ("p99", "{sent_p99:.1f}"),
+    ("there p50", "{received_p50:.1f}"),
+    ("p99", "{received_p99:.1f}"),
+    ("CPU server", "[copy]{server_cpu:.2f}[/]"),
+    ("load", "{load_cpu:.2f}"),
+    ("busy", "{busy:.0f} %"),
+)
+
+
 def _table(transport: str, phases: Sequence[dict[str, Any]]) -> Table:
-    table = Table(title=transport, title_justify="left", box=None, header_style="quiet")
-    for head in ("load", "messages/s", "SENT p50", "p99", "arrival p50", "p99"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for head in ("CPU s/1,000: server", "load", "machine busy"):
+    title = f"{transport} [quiet]ms from send to SENT, and there; CPU seconds for 1,000 messages[/]"
+    table = Table(title=title, title_justify="left", box=None, header_style="quiet")
+    for head, _ in COLUMNS:
         table.add_column(head, justify="right", no_wrap=True)
     for phase in phases:
-        table.add_row(
-            f"[copy]{phase['phase']}[/]",
-            f"{phase['rate']:.0f}",
-            *(f"{phase[name]:.1f} ms" for name in ("sent_p50", "sent_p99")),
-            *(f"{phase[name]:.1f} ms" for name in ("received_p50", "received_p99")),
-            f"[copy]{phase['server_cpu']:.3f}[/]",
-            f"{phase['load_cpu']:.3f}",
-            f"{phase['busy']:.0f} %",
-        )
+        table.add_row(*(cell.format(**phase) for _, cell in COLUMNS))
     return table
