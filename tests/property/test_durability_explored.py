@@ -2,9 +2,10 @@
 
 import pytest
 
-from tests.support.simulation.cases import LONG, SCOPES
+from tests.support.simulation.cases import GIVE, LONG, SCOPES
 from tests.support.simulation.explorer import explore
 from tests.support.simulation.walk import walk
+from tests.support.simulation.world import Scope
 
 
 @pytest.mark.parametrize("name", SCOPES)
@@ -16,8 +17,17 @@ def test_no_interleaving_breaks_a_promise(name: str) -> None:
     assert explored.whole or explored.states == most
 
 
-def test_long_walks_with_many_faults_break_no_promise() -> None:
-    walked = walk(LONG, None, seed=1, walks=60, most=1_500)
+def test_long_walks_with_many_faults_break_no_promise_and_end_with_all_shown() -> None:
+    walked = walk(LONG, None, seed=1, walks=60, most=1_500, quiet=True)
     print(LONG, walked)
     assert walked.violation is None, str(walked)
     assert walked.sent > 300, "the walks must get somewhere"
+
+
+def test_without_comparing_rows_a_shard_is_served_by_nobody() -> None:  # L4
+    scope = Scope(kinds=GIVE, ticks=0, messages=1, unknowns=1)
+    assert walk(scope, None, seed=1, walks=500, most=12, quiet=True).violation is None
+    blind = scope._replace(kinds=GIVE - {"compare"})
+    walked = walk(blind, None, seed=1, walks=2_000, most=12, quiet=True)
+    assert walked.violation is not None
+    assert walked.violation.startswith("P2"), walked.violation

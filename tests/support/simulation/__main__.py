@@ -17,7 +17,7 @@ def main() -> int:
     arguments = parser.parse_args()
     end = time.perf_counter() + 60 * arguments.minutes
     print(f"walks from seed {arguments.seed} in {LONG}")
-    walked = walk(LONG, None, arguments.seed, walks=1_000_000_000, most=5_000, end=end)
+    walked = walk(LONG, None, arguments.seed, walks=1_000_000_000, most=5_000, end=end, quiet=True)
     print(walked)
     broken = walked.violation is not None
     if arguments.states:

@@ -106,19 +106,19 @@ LONG = Scope(
 # What `make test` explores: scope, and the most states (a whole scope has fewer).
 SCOPES: dict[str, tuple[Scope, int]] = {
     "journal, rows and the mark with a late write": (
-        Scope(kinds=KEEP, ticks=1, messages=2, unknowns=1), 60_000
+        Scope(routers=1, kinds=KEEP, ticks=1, messages=2, unknowns=1), 60_000
     ),
     "numbers, forgetting and false acknowledgements": (
-        Scope(kinds=KEEP | {"forget"}, ticks=0, messages=2, unknowns=1, lies=1), 60_000
+        Scope(routers=1, kinds=KEEP | {"forget"}, ticks=0, messages=2, unknowns=1, lies=1), 60_000
     ),
     "a shard is handed over": (
-        Scope(kinds=GIVE, ticks=0, messages=1, unknowns=1), 40_000
+        Scope(kinds=GIVE, ticks=0, messages=1, unknowns=1), 60_000
     ),
     "a router dies and another takes over": (
         Scope(kinds=TAKE | {"sweep"}, ticks=2, messages=1, crashes=1), 60_000
     ),
     "a lease ends while a write is late": (
-        take(ticks=2, messages=1, unknowns=1), 40_000
+        take(ticks=2, messages=1, unknowns=1), 20_000
     ),
 }  # fmt: skip
 
