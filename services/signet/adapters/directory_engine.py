@@ -45,10 +45,14 @@ def make_engine(url: str, *, timeout_s: float = _TIMEOUT_S) -> AsyncEngine:
 
 
 def _make_durable(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    try:
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+    except BaseException:
+        connection.close()  # the pool does not know it yet, and its thread would stay
+        raise
 
 
 def _begin(connection: Connection) -> None:
