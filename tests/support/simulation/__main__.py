@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-from tests.support.simulation.cases import LONG, WIDE
+from tests.support.simulation.cases import SOAK, WIDE
 from tests.support.simulation.explorer import explore
 from tests.support.simulation.walk import walk
 
@@ -16,8 +16,8 @@ def main() -> int:
     parser.add_argument("--states", type=int, default=0, help="explore the wide scope, to so many")
     arguments = parser.parse_args()
     end = time.perf_counter() + 60 * arguments.minutes
-    print(f"walks from seed {arguments.seed} in {LONG}")
-    walked = walk(LONG, None, arguments.seed, walks=1_000_000_000, most=5_000, end=end, quiet=True)
+    print(f"walks from seed {arguments.seed} in {SOAK}")
+    walked = walk(SOAK, None, arguments.seed, walks=1_000_000_000, most=5_000, end=end, quiet=True)
     print(walked)
     broken = walked.violation is not None
     if arguments.states:

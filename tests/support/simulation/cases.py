@@ -103,6 +103,11 @@ LONG = Scope(
     retries=6, lies=4, lives=4, turns=4, steps=3,
 )  # fmt: skip
 
+# What `python -m tests.support.simulation` walks.
+SOAK = LONG._replace(
+    messages=60, ticks=120, lives=14, crashes=14, unknowns=40, delays=30, turns=16, retries=20
+)  # fmt: skip
+
 # What `make test` explores: scope, and the most states (a whole scope has fewer).
 SCOPES: dict[str, tuple[Scope, int]] = {
     "journal, rows and the mark with a late write": (
