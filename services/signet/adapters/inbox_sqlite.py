@@ -429,6 +429,9 @@ def _renew(db: sqlite3.Connection, incarnation: Incarnation) -> None:
 def _take(
     db: sqlite3.Connection, incarnation: Incarnation, shards: Sequence[ShardId]
 ) -> list[Taken]:
+    lease = db.execute("SELECT dead FROM lease WHERE incarnation = ?", (incarnation,)).fetchone()
+    if lease is None or lease[0]:
+        return []  # the dead own nothing, whatever they still ask for (L2)
     taken = []
     for shard in shards:
         row = db.execute(
