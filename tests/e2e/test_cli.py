@@ -1,5 +1,6 @@
 """The command line against a real server: what a newcomer does, and what they may get wrong."""
 
+import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -142,3 +143,16 @@ async def test_sigterm_ends_a_server_in_order_and_another_goes_on(folder: Path) 
         await server.start()
         server.signal(signal.SIGINT)
         assert await server.stop() == 0
+
+
+async def test_an_invitation_lets_one_person_in(folder: Path) -> None:
+    data = folder / "invited"
+    server = ServerProcess(data, environment={**os.environ, "SIGNET_REGISTRATION": "invitation"})
+    async with server:
+        shell = Shell(folder / "invited-home", server.addresses.rest)
+        refused = await shell.register("erin")
+        assert refused.problem["error"] == "REGISTRATION_REFUSED"
+        made = await shell.run("invite", "--data", str(data), "--json")
+        invitation = ("--invitation", made.json["invitation"])
+        assert (await shell.register("erin", *invitation)).status == 0
+        assert (await shell.register("frank", *invitation)).status == 3

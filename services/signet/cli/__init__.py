@@ -1,8 +1,10 @@
 """The command line: one file a command. Exit codes are those of `signet.cli.failures`."""
 
+import sys
+
 
 def main() -> None:
     """The program `signet`."""
-    from signet.cli.app import app  # noqa: PLC0415 # `python -m signet.cli.bench_load` needs none of it
+    from signet.cli.app import app  # noqa: PLC0415 # the bench's load needs no commands
 
-    app()
+    app(sys.argv[1:])()

@@ -1,26 +1,43 @@
 """The commands of `signet`, in the order in which a newcomer needs them."""
 
+from collections.abc import Sequence
+from importlib import import_module
+
 import typer
 
-from signet.cli.bench import bench
-from signet.cli.chat import chat
-from signet.cli.demo import demo
-from signet.cli.keys import keys
-from signet.cli.listen import listen
-from signet.cli.register import register
-from signet.cli.run import run
-from signet.cli.send import send
-from signet.cli.settings_command import settings
+COMMANDS = {
+    "run": "signet.cli.run",
+    "register": "signet.cli.register",
+    "chat": "signet.cli.chat",
+    "send": "signet.cli.send",
+    "listen": "signet.cli.listen",
+    "keys": "signet.cli.keys",
+    "invite": "signet.cli.invite",
+    "demo": "signet.cli.demo",
+    "bench": "signet.cli.bench",
+    "settings": "signet.cli.settings_command",
+}
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_show_locals=False,  # these hold keys and texts
-    help="Signet: an end-to-end encrypted messenger, its server and its tools.",
-    epilog="Exit codes: 0 done, 1 a check failed, 2 usage, 3 refused, 4 unreachable or not"
-    " answered yet, 5 the store is in use or missing, 130 interrupted.",
-)
 
-for command in (run, register, chat, send, listen, keys, demo, bench, settings):
-    app.command()(command)
+def app(arguments: Sequence[str]) -> typer.Typer:
+    """The application; only the command that is asked for is imported, where one is.
+
+    A command's module has a function of the command's name.
+    """
+    made = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_show_locals=False,  # these hold keys and texts
+        epilog="Exit codes: 0 done, 1 a check failed, 2 usage, 3 refused, 4 unreachable or not"
+        " answered yet, 5 the store is in use or missing, 130 interrupted.",
+    )
+    made.callback()(signet)
+    wanted = [name for name in arguments[:1] if name in COMMANDS] or list(COMMANDS)
+    for name in wanted:
+        made.command(name)(getattr(import_module(COMMANDS[name]), name))
+    return made
+
+
+def signet() -> None:
+    """Signet: an end-to-end encrypted messenger, its server and its tools."""

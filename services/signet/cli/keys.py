@@ -14,7 +14,7 @@ from signet.cli.talk import number_rows
 
 
 def keys(
-    peer: Annotated[str | None, typer.Argument(metavar="PEER", help="Compare with them.")] = None,
+    peer: Annotated[str | None, typer.Argument(help="Compare with them.")] = None,
     name: As = None,
     store: Store = None,
     as_json: Json = False,

@@ -7,7 +7,7 @@ import typer
 
 DEFAULT_SERVER = "http://127.0.0.1:7402"
 
-Peer = Annotated[str, typer.Argument(metavar="PEER", help="Their user name.")]
+Peer = Annotated[str, typer.Argument(help="Their user name.")]
 As = Annotated[
     str | None, typer.Option("--as", metavar="NAME", help="Who you are, if several are here.")
 ]

@@ -16,7 +16,7 @@ from signet.core.ids import show
 
 
 def register(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Your user name.")],
+    name: Annotated[str, typer.Argument(help="Your user name.")],
     server: Annotated[str, typer.Option(help="Where the server's REST is.")] = DEFAULT_SERVER,
     store: Store = None,
     invitation: Annotated[str, typer.Option(help="From the server's operator.")] = "",

@@ -15,7 +15,7 @@ from signet.client import Status
 
 def send(
     peer: Peer,
-    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    text: Annotated[str, typer.Argument(help="What to say.")],
     name: As = None,
     store: Store = None,
     delivered: Annotated[bool, typer.Option(help="Wait until a device of theirs has it.")] = False,
