@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.support.lanes.cache import Say
 from tests.support.lanes.java import fetch as fetch_java
 from tests.support.lanes.java import java
-from tests.support.lanes.server import LOOPBACK, Server, free_port
+from tests.support.lanes.server import LOOPBACK, Server, accepts, free_port
 from tests.support.lanes.sources import FILES, jars, render
 
 VERSION = "5.0.9"
@@ -92,4 +92,6 @@ def _make(folder: Path, archive: list[str], say: Say) -> Server:
 
 
 def _ready(server: Server) -> bool:
-    return "Starting listening for CQL clients" in server.said()
+    """It says so just before it does so."""
+    said = "Starting listening for CQL clients" in server.said()
+    return said and accepts(server.host, server.port)
