@@ -100,10 +100,14 @@ class WebSocketStream(Stream):
 class GrpcStream(Stream):
     """By grpc.aio."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *options: tuple[str, Any]) -> None:
         self._channel = grpc.aio.insecure_channel(
             target,
-            options=[("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_length", -1)],
+            options=[
+                ("grpc.use_local_subchannel_pool", 1),
+                ("grpc.max_send_message_length", -1),
+                *options,
+            ],
         )
 
     async def __aenter__(self) -> Self:

@@ -87,8 +87,7 @@ class Hub:
     def greeted(self, session: Session, *, resumed: bool) -> None:
         """A stream became ACTIVE."""
         self.admission.greeted()
-        if session.deadline() < session.alarm:
-            self._schedule(session)
+        self.watch_time(session)
         metrics.STREAMS_OPENED.labels(session.transport, str(resumed).lower()).inc()
 
     def left(self, session: Session, *, greeted: bool) -> None:
@@ -154,22 +153,24 @@ class Hub:
     # --- time ---------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self._tick()
+        """Look at what time has brought, each tick."""
+        self._timer = asyncio.get_running_loop().call_later(self.config.tick, self.start)
+        try:
+            self.tick()
+        except Exception:
+            log.exception("a tick failed")
 
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _tick(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self.config.tick, self._tick)
-        try:
-            now = self.clock()
-            self._look_at(self._wheel.due(now), now)
-            self._look_at_slow(now)
-            self.owners.tick(now)
-            self._count()
-        except Exception:
-            log.exception("a tick failed")
+    def tick(self) -> None:
+        """Everything that depends on time, once."""
+        now = self.clock()
+        self._look_at(self._wheel.due(now), now)
+        self._look_at_slow(now)
+        self.owners.tick(now)
+        self._count()
 
     def _look_at(self, numbers: Iterable[int], now: float) -> None:
         for number in numbers:
@@ -181,6 +182,11 @@ class Hub:
             if number in self.sessions:
                 self._schedule(session)
 
+    def watch_time(self, session: Session) -> None:
+        """Its deadline is another one now; a later one is found when the wheel rings."""
+        if session.deadline() < session.alarm:
+            self._schedule(session)
+
     def _schedule(self, session: Session) -> None:
         session.alarm = session.deadline()
         self._wheel.put(session.number, session.alarm)
@@ -188,17 +194,15 @@ class Hub:
     # --- readers that do not read (S6) --------------------------------------------------------
 
     def paused(self, session: Session) -> None:
-        """More is pending for a stream than the network takes at once."""
-        self._slow.setdefault(session.number, (session.taken, self.clock()))
+        """More is pending for a stream than the network takes at once: it is watched."""
+        if not session.slow and session.number in self.sessions:
+            session.slow = True
+            self._slow[session.number] = (session.taken, self.clock())
 
     def resumed(self, session: Session) -> None:
         """It has caught up."""
+        session.slow = False
         self._slow.pop(session.number, None)
-
-    def check_pending(self, session: Session) -> None:
-        """Too much is pending: closed at once, whatever its progress."""
-        if session.number in self._slow and session.pending > self.config.max_pending:
-            session.fault(SignetError(Code.SLOW_READER))
 
     def _look_at_slow(self, now: float) -> None:
         pending = 0

@@ -45,7 +45,7 @@ class Session:
     __slots__ = (
         "_attach", "_bucket", "_edge", "_frames", "_hello_request", "_hub", "_position",
         "_resumed", "_since", "_watching", "_written", "alarm", "heard", "heartbeat", "id",
-        "number", "shard", "state", "transport",
+        "number", "shard", "slow", "state", "transport",
     )  # fmt: skip
 
     def __init__(self, hub: "Hub", edge: Edge, number: int, transport: str) -> None:
@@ -56,6 +56,7 @@ class Session:
         self.heartbeat = 0.0
         self.id = SessionId(b"")
         self.alarm = 0.0  # when the wheel rings for it
+        self.slow = False  # more is pending than the network takes at once
         self.shard: ShardId | None = None
         self._attach: Attach | None = None
         self._position = START
@@ -93,6 +94,7 @@ class Session:
         elif then.do is Do.GREET:
             self._greet(frame.request, frame.hello)
             self.state = then.state
+            self._hub.watch_time(self)
             self._hub.owners.attach(self)
         elif then.do is Do.CLOSE:
             self.end(then.code or Code.INTERNAL)
@@ -263,6 +265,8 @@ class Session:
             self._hub.frames_out += 1
             self._written += len(frame)
             self._edge.write(frame)
+            if self.slow and self._edge.pending > self._hub.config.max_pending:
+                self.fault(SignetError(Code.SLOW_READER))
 
     @property
     def pending(self) -> int:
