@@ -91,6 +91,13 @@ async def test_only_who_wants_to_be_found_is(directory: Directory) -> None:
 
 
 @every_adapter
+async def test_who_takes_an_account_over_need_not_be_found(directory: Directory) -> None:
+    hidden = await directory.create_account(an_account(user_name="bob", findable=False))
+    assert await directory.owner_of("bob") == hidden.user
+    assert await directory.owner_of("carl") is None
+
+
+@every_adapter
 async def test_changes_are_made_alone_and_raise_the_version(directory: Directory) -> None:
     before = await directory.create_account(an_account(user_name="ann"))
     changes = Changes(presence=Audience.NOBODY, lock_hash=b"pin")

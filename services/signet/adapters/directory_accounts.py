@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Column, Row, case, delete, insert, select, update
+from sqlalchemy import Column, ColumnElement, Row, case, delete, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from signet.adapters.directory_engine import SqlStore
@@ -135,9 +135,13 @@ class SqlAccounts(SqlStore):
         return await self._write(work)
 
     async def find(self, user_name: str) -> UserId | None:
-        wanted = select(account.c.user_id).where(
-            account.c.user_name == user_name, account.c.findable
-        )
+        return await self._named(user_name, account.c.findable)
+
+    async def owner_of(self, user_name: str) -> UserId | None:
+        return await self._named(user_name, true())
+
+    async def _named(self, user_name: str, condition: ColumnElement[bool]) -> UserId | None:
+        wanted = select(account.c.user_id).where(account.c.user_name == user_name, condition)
 
         async def work(tx: AsyncConnection) -> UserId | None:
             found: bytes | None = (await tx.execute(wanted)).scalar_one_or_none()

@@ -41,10 +41,11 @@ def application(request: pb.RegisterRequest) -> Application:
 
 def recovery(request: pb.RecoverRequest) -> Recovery:
     return Recovery(
-        UserId(request.user_id),
+        UserId(request.user_id) if request.user_id else None,
         application(request.registration),
         request.recovery_key,
         request.registration_lock,
+        request.user_name,
     )
 
 

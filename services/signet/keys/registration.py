@@ -31,6 +31,7 @@ from signet.ports.directory import (
 from signet.telemetry.metrics import REGISTRATIONS
 
 _LABEL = b"signet-register-v1"
+_NOBODY = UserId(bytes(16))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,13 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Who wants which account back, and why they may have it."""
+    """Who wants which account back, and why they may have it. `user` None: that of `user_name`."""
 
-    user: UserId
+    user: UserId | None
     application: Application
     recovery_key: str = field(default="", repr=False)
     registration_lock: str = field(default="", repr=False)
+    user_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,7 @@ class Registrations:
     async def _entitled(self, recovery: Recovery) -> tuple[Account, Admission]:
         """The account, if it is theirs. Raises SignetError: NOT_FOUND, REGISTRATION_REFUSED."""
         parts, token = self._parts, recovery.application.identity_token
-        account = await parts.directory.account(recovery.user)
+        account = await parts.directory.account(await self._owner(recovery))
         if token and not recovery.recovery_key:
             admission = await by_provider(self._provider, parts.now_ms(), token)
             if account is None or account.person != admission.person:
@@ -182,6 +184,15 @@ class Registrations:
         if not await parts.passwords.matches(key, kept) or account is None:
             raise SignetError(Code.NOT_FOUND)
         return account, Admission(parts.now_ms())
+
+    async def _owner(self, recovery: Recovery) -> UserId:
+        """Whose account is meant; NOBODY for a name that nobody has: it costs as much (K5)."""
+        if recovery.user is not None:
+            return recovery.user
+        name = folded_name(recovery.user_name)
+        if not name:
+            raise SignetError(Code.INVALID_ARGUMENT, "a user id or a user name is asked for")
+        return await self._parts.directory.owner_of(name) or _NOBODY
 
     async def _unlock(self, account: Account, pin: str) -> None:
         """Raises SignetError: LOCKED; RATE_LIMITED after LOCK_TRIES."""

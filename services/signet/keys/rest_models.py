@@ -168,9 +168,13 @@ class RegisterRequest(Body):
 
 
 class RecoverRequest(Body):
-    """Takes an account over, by its recovery key or by the identity provider's token."""
+    """Takes an account over, by its recovery key or by the identity provider's token.
 
-    user_id: UserIdText
+    Whose it is, `user_id` says, or `user_name` where that is absent.
+    """
+
+    user_id: UserIdText | None = None
+    user_name: UserName = ""
     recovery_key: Annotated[str, StringConstraints(max_length=128)] = ""
     registration: RegisterRequest
     registration_lock: Pin = ""

@@ -118,10 +118,11 @@ def _add_entrance(router: APIRouter, keys: Keys) -> None:
     async def recover(body: m.RecoverRequest, request: Request) -> m.Registered:
         """Take an account over: its devices and inboxes are dropped, peers are told."""
         recovery = Recovery(
-            m.user_of(body.user_id),
+            None if body.user_id is None else m.user_of(body.user_id),
             convert.application(body.registration),
             body.recovery_key,
             body.registration_lock,
+            body.user_name,
         )
         return convert.registered(await keys.registrations.recover(recovery, _address(request)))
 

@@ -287,6 +287,10 @@ class Accounts(Protocol):
         """Whose folded name this is, if they want to be found."""
         ...
 
+    async def owner_of(self, user_name: str) -> UserId | None:
+        """Whose folded name this is, found or not: for those who take their account over."""
+        ...
+
     async def count_try(self, user: UserId, now_ms: int, most: int, period_ms: int) -> bool:
         """Count a try of the registration lock; False: `most` were made within `period_ms`.
 

@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14signet/v1/keys.proto\x12\tsignet.v1\"\x12\n\x10GetServerRequest\"\x9e\x01\n\x06Server\x12\x13\n\x0bserver_name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\twebsocket\x18\x03 \x01(\t\x12\x0c\n\x04grpc\x18\x04 \x01(\t\x12\x31\n\x0cregistration\x18\x05 \x01(\x0e\x32\x1b.signet.v1.RegistrationMode\x12\x1a\n\x12proof_of_work_bits\x18\x06 \x01(\r\"A\n\x0cSignedPreKey\x12\n\n\x02id\x18\x01 \x01(\r\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"(\n\x06PreKey\x12\n\n\x02id\x18\x01 \x01(\r\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\"@\n\x0bKyberPreKey\x12\n\n\x02id\x18\x01 \x01(\r\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"\xd4\x01\n\x11UploadKeysRequest\x12/\n\x0esigned_pre_key\x18\x01 \x01(\x0b\x32\x17.signet.v1.SignedPreKey\x12\x39\n\x19last_resort_kyber_pre_key\x18\x02 \x01(\x0b\x32\x16.signet.v1.KyberPreKey\x12#\n\x08pre_keys\x18\x03 \x03(\x0b\x32\x11.signet.v1.PreKey\x12.\n\x0ekyber_pre_keys\x18\x04 \x03(\x0b\x32\x16.signet.v1.KyberPreKey\"\x8f\x02\n\x0fRegisterRequest\x12\x14\n\x0cidentity_key\x18\x01 \x01(\x0c\x12\x11\n\tlogin_key\x18\x02 \x01(\x0c\x12\x17\n\x0fregistration_id\x18\x03 \x01(\r\x12*\n\x04keys\x18\x04 \x01(\x0b\x32\x1c.signet.v1.UploadKeysRequest\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x11\n\tuser_name\x18\x06 \x01(\t\x12\x10\n\x08\x66indable\x18\x07 \x01(\x08\x12\x12\n\ninvitation\x18\x08 \x01(\t\x12\x16\n\x0eidentity_token\x18\t \x01(\t\x12\x15\n\rproof_of_work\x18\n \x01(\t\x12\x13\n\x0b\x64\x65vice_name\x18\x0b \x01(\t\"\x84\x01\n\x0eRecoverRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x14\n\x0crecovery_key\x18\x02 \x01(\t\x12\x30\n\x0cregistration\x18\x03 \x01(\x0b\x32\x1a.signet.v1.RegisterRequest\x12\x19\n\x11registration_lock\x18\x04 \x01(\t\"g\n\nRegistered\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\r\x12\x14\n\x0crecovery_key\x18\x03 \x01(\t\x12\x1f\n\x05token\x18\x04 \x01(\x0b\x32\x10.signet.v1.Token\"5\n\x0fGetNonceRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\r\"\x16\n\x05Nonce\x12\r\n\x05nonce\x18\x01 \x01(\x0c\"T\n\x0cLoginRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\r\x12\r\n\x05nonce\x18\x03 \x01(\x0c\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"*\n\x05Token\x12\r\n\x05token\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x04\"4\n\x0eGetKeysRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\r\"Y\n\x08UserKeys\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x14\n\x0cidentity_key\x18\x02 \x01(\x0c\x12&\n\x07\x64\x65vices\x18\x03 \x03(\x0b\x32\x15.signet.v1.DeviceKeys\"\xbc\x01\n\nDeviceKeys\x12\x11\n\tdevice_id\x18\x01 \x01(\r\x12\x17\n\x0fregistration_id\x18\x02 \x01(\r\x12/\n\x0esigned_pre_key\x18\x03 \x01(\x0b\x32\x17.signet.v1.SignedPreKey\x12\"\n\x07pre_key\x18\x04 \x01(\x0b\x32\x11.signet.v1.PreKey\x12-\n\rkyber_pre_key\x18\x05 \x01(\x0b\x32\x16.signet.v1.KyberPreKey\"\x12\n\x10\x43ountKeysRequest\"4\n\x08KeyCount\x12\x10\n\x08pre_keys\x18\x01 \x01(\r\x12\x16\n\x0ekyber_pre_keys\x18\x02 \x01(\r\"\"\n\x10\x43heckKeysRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\"\x1b\n\x0b\x43heckedKeys\x12\x0c\n\x04same\x18\x01 \x01(\x08\"$\n\x0f\x46indUserRequest\x12\x11\n\tuser_name\x18\x01 \x01(\t\"\x1c\n\tFoundUser\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\"\x13\n\x11GetAccountRequest\"V\n\x06\x44\x65vice\x12\x11\n\tdevice_id\x18\x01 \x01(\r\x12\x17\n\x0fregistration_id\x18\x02 \x01(\r\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\ncreated_at\x18\x04 \x01(\x04\"\xb6\x01\n\x07\x41\x63\x63ount\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x11\n\tuser_name\x18\x02 \x01(\t\x12\x10\n\x08\x66indable\x18\x03 \x01(\x08\x12%\n\x08presence\x18\x04 \x01(\x0e\x32\x13.signet.v1.Audience\x12\x19\n\x11registration_lock\x18\x05 \x01(\x08\x12\"\n\x07\x64\x65vices\x18\x06 \x03(\x0b\x32\x11.signet.v1.Device\x12\x0f\n\x07\x62locked\x18\x07 \x03(\x0c\"\xcf\x01\n\x14UpdateAccountRequest\x12\x16\n\tuser_name\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08\x66indable\x18\x02 \x01(\x08H\x01\x88\x01\x01\x12*\n\x08presence\x18\x03 \x01(\x0e\x32\x13.signet.v1.AudienceH\x02\x88\x01\x01\x12\x1e\n\x11registration_lock\x18\x04 \x01(\tH\x03\x88\x01\x01\x42\x0c\n\n_user_nameB\x0b\n\t_findableB\x0b\n\t_presenceB\x14\n\x12_registration_lock\"(\n\x13RemoveDeviceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\r\"5\n\x11SetBlockedRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x0f\n\x07\x62locked\x18\x02 \x01(\x08*\x9c\x01\n\x10RegistrationMode\x12!\n\x1dREGISTRATION_MODE_UNSPECIFIED\x10\x00\x12\x1a\n\x16REGISTRATION_MODE_OPEN\x10\x01\x12 \n\x1cREGISTRATION_MODE_INVITATION\x10\x02\x12\'\n#REGISTRATION_MODE_IDENTITY_PROVIDER\x10\x03*g\n\x08\x41udience\x12\x18\n\x14\x41UDIENCE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UDIENCE_EVERYONE\x10\x01\x12\x15\n\x11\x41UDIENCE_CONTACTS\x10\x02\x12\x13\n\x0f\x41UDIENCE_NOBODY\x10\x03\x32\xf2\x06\n\x04Keys\x12;\n\tGetServer\x12\x1b.signet.v1.GetServerRequest\x1a\x11.signet.v1.Server\x12=\n\x08Register\x12\x1a.signet.v1.RegisterRequest\x1a\x15.signet.v1.Registered\x12;\n\x07Recover\x12\x19.signet.v1.RecoverRequest\x1a\x15.signet.v1.Registered\x12\x38\n\x08GetNonce\x12\x1a.signet.v1.GetNonceRequest\x1a\x10.signet.v1.Nonce\x12\x32\n\x05Login\x12\x17.signet.v1.LoginRequest\x1a\x10.signet.v1.Token\x12?\n\nUploadKeys\x12\x1c.signet.v1.UploadKeysRequest\x1a\x13.signet.v1.KeyCount\x12\x39\n\x07GetKeys\x12\x19.signet.v1.GetKeysRequest\x1a\x13.signet.v1.UserKeys\x12=\n\tCountKeys\x12\x1b.signet.v1.CountKeysRequest\x1a\x13.signet.v1.KeyCount\x12@\n\tCheckKeys\x12\x1b.signet.v1.CheckKeysRequest\x1a\x16.signet.v1.CheckedKeys\x12<\n\x08\x46indUser\x12\x1a.signet.v1.FindUserRequest\x1a\x14.signet.v1.FoundUser\x12>\n\nGetAccount\x12\x1c.signet.v1.GetAccountRequest\x1a\x12.signet.v1.Account\x12\x44\n\rUpdateAccount\x12\x1f.signet.v1.UpdateAccountRequest\x1a\x12.signet.v1.Account\x12\x42\n\x0cRemoveDevice\x12\x1e.signet.v1.RemoveDeviceRequest\x1a\x12.signet.v1.Account\x12>\n\nSetBlocked\x12\x1c.signet.v1.SetBlockedRequest\x1a\x12.signet.v1.Accountb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14signet/v1/keys.proto\x12\tsignet.v1\"\x12\n\x10GetServerRequest\"\x9e\x01\n\x06Server\x12\x13\n\x0bserver_name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\twebsocket\x18\x03 \x01(\t\x12\x0c\n\x04grpc\x18\x04 \x01(\t\x12\x31\n\x0cregistration\x18\x05 \x01(\x0e\x32\x1b.signet.v1.RegistrationMode\x12\x1a\n\x12proof_of_work_bits\x18\x06 \x01(\r\"A\n\x0cSignedPreKey\x12\n\n\x02id\x18\x01 \x01(\r\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"(\n\x06PreKey\x12\n\n\x02id\x18\x01 \x01(\r\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\"@\n\x0bKyberPreKey\x12\n\n\x02id\x18\x01 \x01(\r\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"\xd4\x01\n\x11UploadKeysRequest\x12/\n\x0esigned_pre_key\x18\x01 \x01(\x0b\x32\x17.signet.v1.SignedPreKey\x12\x39\n\x19last_resort_kyber_pre_key\x18\x02 \x01(\x0b\x32\x16.signet.v1.KyberPreKey\x12#\n\x08pre_keys\x18\x03 \x03(\x0b\x32\x11.signet.v1.PreKey\x12.\n\x0ekyber_pre_keys\x18\x04 \x03(\x0b\x32\x16.signet.v1.KyberPreKey\"\x8f\x02\n\x0fRegisterRequest\x12\x14\n\x0cidentity_key\x18\x01 \x01(\x0c\x12\x11\n\tlogin_key\x18\x02 \x01(\x0c\x12\x17\n\x0fregistration_id\x18\x03 \x01(\r\x12*\n\x04keys\x18\x04 \x01(\x0b\x32\x1c.signet.v1.UploadKeysRequest\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x11\n\tuser_name\x18\x06 \x01(\t\x12\x10\n\x08\x66indable\x18\x07 \x01(\x08\x12\x12\n\ninvitation\x18\x08 \x01(\t\x12\x16\n\x0eidentity_token\x18\t \x01(\t\x12\x15\n\rproof_of_work\x18\n \x01(\t\x12\x13\n\x0b\x64\x65vice_name\x18\x0b \x01(\t\"\x97\x01\n\x0eRecoverRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x14\n\x0crecovery_key\x18\x02 \x01(\t\x12\x30\n\x0cregistration\x18\x03 \x01(\x0b\x32\x1a.signet.v1.RegisterRequest\x12\x19\n\x11registration_lock\x18\x04 \x01(\t\x12\x11\n\tuser_name\x18\x05 \x01(\t\"g\n\nRegistered\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\r\x12\x14\n\x0crecovery_key\x18\x03 \x01(\t\x12\x1f\n\x05token\x18\x04 \x01(\x0b\x32\x10.signet.v1.Token\"5\n\x0fGetNonceRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\r\"\x16\n\x05Nonce\x12\r\n\x05nonce\x18\x01 \x01(\x0c\"T\n\x0cLoginRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\r\x12\r\n\x05nonce\x18\x03 \x01(\x0c\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"*\n\x05Token\x12\r\n\x05token\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x04\"4\n\x0eGetKeysRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x11\n\tdevice_id\x18\x02 \x01(\r\"Y\n\x08UserKeys\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x14\n\x0cidentity_key\x18\x02 \x01(\x0c\x12&\n\x07\x64\x65vices\x18\x03 \x03(\x0b\x32\x15.signet.v1.DeviceKeys\"\xbc\x01\n\nDeviceKeys\x12\x11\n\tdevice_id\x18\x01 \x01(\r\x12\x17\n\x0fregistration_id\x18\x02 \x01(\r\x12/\n\x0esigned_pre_key\x18\x03 \x01(\x0b\x32\x17.signet.v1.SignedPreKey\x12\"\n\x07pre_key\x18\x04 \x01(\x0b\x32\x11.signet.v1.PreKey\x12-\n\rkyber_pre_key\x18\x05 \x01(\x0b\x32\x16.signet.v1.KyberPreKey\"\x12\n\x10\x43ountKeysRequest\"4\n\x08KeyCount\x12\x10\n\x08pre_keys\x18\x01 \x01(\r\x12\x16\n\x0ekyber_pre_keys\x18\x02 \x01(\r\"\"\n\x10\x43heckKeysRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\"\x1b\n\x0b\x43heckedKeys\x12\x0c\n\x04same\x18\x01 \x01(\x08\"$\n\x0f\x46indUserRequest\x12\x11\n\tuser_name\x18\x01 \x01(\t\"\x1c\n\tFoundUser\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\"\x13\n\x11GetAccountRequest\"V\n\x06\x44\x65vice\x12\x11\n\tdevice_id\x18\x01 \x01(\r\x12\x17\n\x0fregistration_id\x18\x02 \x01(\r\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\ncreated_at\x18\x04 \x01(\x04\"\xb6\x01\n\x07\x41\x63\x63ount\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x11\n\tuser_name\x18\x02 \x01(\t\x12\x10\n\x08\x66indable\x18\x03 \x01(\x08\x12%\n\x08presence\x18\x04 \x01(\x0e\x32\x13.signet.v1.Audience\x12\x19\n\x11registration_lock\x18\x05 \x01(\x08\x12\"\n\x07\x64\x65vices\x18\x06 \x03(\x0b\x32\x11.signet.v1.Device\x12\x0f\n\x07\x62locked\x18\x07 \x03(\x0c\"\xcf\x01\n\x14UpdateAccountRequest\x12\x16\n\tuser_name\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08\x66indable\x18\x02 \x01(\x08H\x01\x88\x01\x01\x12*\n\x08presence\x18\x03 \x01(\x0e\x32\x13.signet.v1.AudienceH\x02\x88\x01\x01\x12\x1e\n\x11registration_lock\x18\x04 \x01(\tH\x03\x88\x01\x01\x42\x0c\n\n_user_nameB\x0b\n\t_findableB\x0b\n\t_presenceB\x14\n\x12_registration_lock\"(\n\x13RemoveDeviceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\r\"5\n\x11SetBlockedRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x0f\n\x07\x62locked\x18\x02 \x01(\x08*\x9c\x01\n\x10RegistrationMode\x12!\n\x1dREGISTRATION_MODE_UNSPECIFIED\x10\x00\x12\x1a\n\x16REGISTRATION_MODE_OPEN\x10\x01\x12 \n\x1cREGISTRATION_MODE_INVITATION\x10\x02\x12\'\n#REGISTRATION_MODE_IDENTITY_PROVIDER\x10\x03*g\n\x08\x41udience\x12\x18\n\x14\x41UDIENCE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UDIENCE_EVERYONE\x10\x01\x12\x15\n\x11\x41UDIENCE_CONTACTS\x10\x02\x12\x13\n\x0f\x41UDIENCE_NOBODY\x10\x03\x32\xf2\x06\n\x04Keys\x12;\n\tGetServer\x12\x1b.signet.v1.GetServerRequest\x1a\x11.signet.v1.Server\x12=\n\x08Register\x12\x1a.signet.v1.RegisterRequest\x1a\x15.signet.v1.Registered\x12;\n\x07Recover\x12\x19.signet.v1.RecoverRequest\x1a\x15.signet.v1.Registered\x12\x38\n\x08GetNonce\x12\x1a.signet.v1.GetNonceRequest\x1a\x10.signet.v1.Nonce\x12\x32\n\x05Login\x12\x17.signet.v1.LoginRequest\x1a\x10.signet.v1.Token\x12?\n\nUploadKeys\x12\x1c.signet.v1.UploadKeysRequest\x1a\x13.signet.v1.KeyCount\x12\x39\n\x07GetKeys\x12\x19.signet.v1.GetKeysRequest\x1a\x13.signet.v1.UserKeys\x12=\n\tCountKeys\x12\x1b.signet.v1.CountKeysRequest\x1a\x13.signet.v1.KeyCount\x12@\n\tCheckKeys\x12\x1b.signet.v1.CheckKeysRequest\x1a\x16.signet.v1.CheckedKeys\x12<\n\x08\x46indUser\x12\x1a.signet.v1.FindUserRequest\x1a\x14.signet.v1.FoundUser\x12>\n\nGetAccount\x12\x1c.signet.v1.GetAccountRequest\x1a\x12.signet.v1.Account\x12\x44\n\rUpdateAccount\x12\x1f.signet.v1.UpdateAccountRequest\x1a\x12.signet.v1.Account\x12\x42\n\x0cRemoveDevice\x12\x1e.signet.v1.RemoveDeviceRequest\x1a\x12.signet.v1.Account\x12>\n\nSetBlocked\x12\x1c.signet.v1.SetBlockedRequest\x1a\x12.signet.v1.Accountb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'signet.v1.keys_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REGISTRATIONMODE']._serialized_start=2474
-  _globals['_REGISTRATIONMODE']._serialized_end=2630
-  _globals['_AUDIENCE']._serialized_start=2632
-  _globals['_AUDIENCE']._serialized_end=2735
+  _globals['_REGISTRATIONMODE']._serialized_start=2493
+  _globals['_REGISTRATIONMODE']._serialized_end=2649
+  _globals['_AUDIENCE']._serialized_start=2651
+  _globals['_AUDIENCE']._serialized_end=2754
   _globals['_GETSERVERREQUEST']._serialized_start=35
   _globals['_GETSERVERREQUEST']._serialized_end=53
   _globals['_SERVER']._serialized_start=56
@@ -50,47 +50,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERREQUEST']._serialized_start=607
   _globals['_REGISTERREQUEST']._serialized_end=878
   _globals['_RECOVERREQUEST']._serialized_start=881
-  _globals['_RECOVERREQUEST']._serialized_end=1013
-  _globals['_REGISTERED']._serialized_start=1015
-  _globals['_REGISTERED']._serialized_end=1118
-  _globals['_GETNONCEREQUEST']._serialized_start=1120
-  _globals['_GETNONCEREQUEST']._serialized_end=1173
-  _globals['_NONCE']._serialized_start=1175
-  _globals['_NONCE']._serialized_end=1197
-  _globals['_LOGINREQUEST']._serialized_start=1199
-  _globals['_LOGINREQUEST']._serialized_end=1283
-  _globals['_TOKEN']._serialized_start=1285
-  _globals['_TOKEN']._serialized_end=1327
-  _globals['_GETKEYSREQUEST']._serialized_start=1329
-  _globals['_GETKEYSREQUEST']._serialized_end=1381
-  _globals['_USERKEYS']._serialized_start=1383
-  _globals['_USERKEYS']._serialized_end=1472
-  _globals['_DEVICEKEYS']._serialized_start=1475
-  _globals['_DEVICEKEYS']._serialized_end=1663
-  _globals['_COUNTKEYSREQUEST']._serialized_start=1665
-  _globals['_COUNTKEYSREQUEST']._serialized_end=1683
-  _globals['_KEYCOUNT']._serialized_start=1685
-  _globals['_KEYCOUNT']._serialized_end=1737
-  _globals['_CHECKKEYSREQUEST']._serialized_start=1739
-  _globals['_CHECKKEYSREQUEST']._serialized_end=1773
-  _globals['_CHECKEDKEYS']._serialized_start=1775
-  _globals['_CHECKEDKEYS']._serialized_end=1802
-  _globals['_FINDUSERREQUEST']._serialized_start=1804
-  _globals['_FINDUSERREQUEST']._serialized_end=1840
-  _globals['_FOUNDUSER']._serialized_start=1842
-  _globals['_FOUNDUSER']._serialized_end=1870
-  _globals['_GETACCOUNTREQUEST']._serialized_start=1872
-  _globals['_GETACCOUNTREQUEST']._serialized_end=1891
-  _globals['_DEVICE']._serialized_start=1893
-  _globals['_DEVICE']._serialized_end=1979
-  _globals['_ACCOUNT']._serialized_start=1982
-  _globals['_ACCOUNT']._serialized_end=2164
-  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=2167
-  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=2374
-  _globals['_REMOVEDEVICEREQUEST']._serialized_start=2376
-  _globals['_REMOVEDEVICEREQUEST']._serialized_end=2416
-  _globals['_SETBLOCKEDREQUEST']._serialized_start=2418
-  _globals['_SETBLOCKEDREQUEST']._serialized_end=2471
-  _globals['_KEYS']._serialized_start=2738
-  _globals['_KEYS']._serialized_end=3620
+  _globals['_RECOVERREQUEST']._serialized_end=1032
+  _globals['_REGISTERED']._serialized_start=1034
+  _globals['_REGISTERED']._serialized_end=1137
+  _globals['_GETNONCEREQUEST']._serialized_start=1139
+  _globals['_GETNONCEREQUEST']._serialized_end=1192
+  _globals['_NONCE']._serialized_start=1194
+  _globals['_NONCE']._serialized_end=1216
+  _globals['_LOGINREQUEST']._serialized_start=1218
+  _globals['_LOGINREQUEST']._serialized_end=1302
+  _globals['_TOKEN']._serialized_start=1304
+  _globals['_TOKEN']._serialized_end=1346
+  _globals['_GETKEYSREQUEST']._serialized_start=1348
+  _globals['_GETKEYSREQUEST']._serialized_end=1400
+  _globals['_USERKEYS']._serialized_start=1402
+  _globals['_USERKEYS']._serialized_end=1491
+  _globals['_DEVICEKEYS']._serialized_start=1494
+  _globals['_DEVICEKEYS']._serialized_end=1682
+  _globals['_COUNTKEYSREQUEST']._serialized_start=1684
+  _globals['_COUNTKEYSREQUEST']._serialized_end=1702
+  _globals['_KEYCOUNT']._serialized_start=1704
+  _globals['_KEYCOUNT']._serialized_end=1756
+  _globals['_CHECKKEYSREQUEST']._serialized_start=1758
+  _globals['_CHECKKEYSREQUEST']._serialized_end=1792
+  _globals['_CHECKEDKEYS']._serialized_start=1794
+  _globals['_CHECKEDKEYS']._serialized_end=1821
+  _globals['_FINDUSERREQUEST']._serialized_start=1823
+  _globals['_FINDUSERREQUEST']._serialized_end=1859
+  _globals['_FOUNDUSER']._serialized_start=1861
+  _globals['_FOUNDUSER']._serialized_end=1889
+  _globals['_GETACCOUNTREQUEST']._serialized_start=1891
+  _globals['_GETACCOUNTREQUEST']._serialized_end=1910
+  _globals['_DEVICE']._serialized_start=1912
+  _globals['_DEVICE']._serialized_end=1998
+  _globals['_ACCOUNT']._serialized_start=2001
+  _globals['_ACCOUNT']._serialized_end=2183
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=2186
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=2393
+  _globals['_REMOVEDEVICEREQUEST']._serialized_start=2395
+  _globals['_REMOVEDEVICEREQUEST']._serialized_end=2435
+  _globals['_SETBLOCKEDREQUEST']._serialized_start=2437
+  _globals['_SETBLOCKEDREQUEST']._serialized_end=2490
+  _globals['_KEYS']._serialized_start=2757
+  _globals['_KEYS']._serialized_end=3639
 # @@protoc_insertion_point(module_scope)

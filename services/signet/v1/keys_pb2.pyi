@@ -295,10 +295,13 @@ class RecoverRequest(_message.Message):
     RECOVERY_KEY_FIELD_NUMBER: _builtins.int
     REGISTRATION_FIELD_NUMBER: _builtins.int
     REGISTRATION_LOCK_FIELD_NUMBER: _builtins.int
+    USER_NAME_FIELD_NUMBER: _builtins.int
     user_id: _builtins.bytes
     recovery_key: _builtins.str
     registration_lock: _builtins.str
     """the PIN, where the lock is on"""
+    user_name: _builtins.str
+    """instead of user_id, for those who remember no more than their name"""
     @_builtins.property
     def registration(self) -> Global___RegisterRequest: ...
     def __init__(
@@ -308,10 +311,11 @@ class RecoverRequest(_message.Message):
         recovery_key: _builtins.str = ...,
         registration: Global___RegisterRequest | None = ...,
         registration_lock: _builtins.str = ...,
+        user_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["recovery_key", b"recovery_key", "registration", b"registration", "registration_lock", b"registration_lock", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recovery_key", b"recovery_key", "registration", b"registration", "registration_lock", b"registration_lock", "user_id", b"user_id", "user_name", b"user_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
