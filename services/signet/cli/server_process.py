@@ -55,7 +55,7 @@ class ServerProcess:
     ) -> None:
         self._data = data
         self._environment = environment
-        self._command = command
+        self.command = command
         self._process: Process | None = None
         self.addresses: Addresses
 
@@ -64,7 +64,7 @@ class ServerProcess:
         log = (self._data.parent / f"{self._data.name}.log").open("ab")
         with log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command,
+                *self.command,
                 *self._arguments(),
                 stdin=DEVNULL,
                 stdout=PIPE,
@@ -100,18 +100,19 @@ class ServerProcess:
     async def kill(self) -> None:
         """Kill -9, and wait until it is gone."""
         self.signal(signal.SIGKILL)
-        await self._gone()
+        await self.gone()
 
     async def stop(self) -> int:
         """SIGTERM; its exit status. One that does not end is killed."""
         self.signal(signal.SIGTERM)
         try:
-            return await asyncio.wait_for(self._gone(), STOPS_WITHIN)
+            return await asyncio.wait_for(self.gone(), STOPS_WITHIN)
         except TimeoutError:
             await self.kill()
             raise
 
-    async def _gone(self) -> int:
+    async def gone(self) -> int:
+        """Wait for its end, whoever brings it about; its exit status."""
         return await self._process.wait() if self._process is not None else 0
 
     async def __aenter__(self) -> "ServerProcess":
