@@ -4,7 +4,7 @@ Who we are is proved by keys, never by a password: the identity key signs the re
 device's login key each login. Labels and order of what is signed are those of keys.proto.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from uuid import UUID
 
@@ -44,6 +44,7 @@ class Server:
     name: str
     websocket: str
     grpc: str
+    proof_of_work_bits: int = 0  # asked of those who register
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,29 @@ class Registration:
     device_name: str = ""
     invitation: str = ""
     identity_token: str = ""
+    proof_of_work: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whose account is taken over (`user`, else `user_name`), and what shows that it is theirs."""
+
+    user: UserId | None = None
+    user_name: str = ""
+    recovery_key: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+    registration_lock: str = field(default="", repr=False)
+    device_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewDevice:
+    """The keys of a device that has no account yet."""
+
+    identity: IdentityKeyPair
+    login: Ed25519PrivateKey = field(repr=False)
+    registration_id: int
+    keys: Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,44 +113,67 @@ class Registered:
 async def find_server(rest: Rest) -> Server:
     """Raises ServerUnreachable."""
     found = await rest.call("GET", "/v1/server")
-    return Server(found["server_name"], found.get("websocket", ""), found.get("grpc", ""))
+    return Server(
+        found["server_name"],
+        found.get("websocket", ""),
+        found.get("grpc", ""),
+        int(found.get("proof_of_work_bits", 0)),
+    )
 
 
 async def register(
-    rest: Rest,
-    server: Server,
-    identity: IdentityKeyPair,
-    login: Ed25519PrivateKey,
-    *,
-    registration_id: int,
-    keys: Upload,
-    wanted: Registration,
-    environment: Environment,
+    rest: Rest, server: Server, device: NewDevice, wanted: Registration, environment: Environment
 ) -> Registered:
     """Make an account with one device. Raises SignetError (REGISTRATION_REFUSED, …)."""
-    login_public = login.public_key().public_bytes_raw()
+    body = _application(server, device, wanted, environment)
+    return _registered(await rest.call("POST", "/v1/register", body))
+
+
+async def recover(
+    rest: Rest, server: Server, device: NewDevice, claim: Claim, environment: Environment
+) -> Registered:
+    """Take an account over with one new device. Raises SignetError (NOT_FOUND, LOCKED, …)."""
+    wanted = Registration(device_name=claim.device_name, identity_token=claim.identity_token)
+    body: Json = {
+        "user_id": None if claim.user is None else show(claim.user),
+        "user_name": claim.user_name,
+        "recovery_key": claim.recovery_key,
+        "registration_lock": claim.registration_lock,
+        "registration": _application(server, device, wanted, environment),
+    }
+    return _registered(await rest.call("POST", "/v1/recover", body))
+
+
+def _application(
+    server: Server, device: NewDevice, wanted: Registration, environment: Environment
+) -> Json:
+    """`RegisterRequest` in JSON, signed by the identity key (K1)."""
+    login_public = device.login.public_key().public_bytes_raw()
     signed = b"".join(
         (
             _REGISTER_LABEL,
             server.name.encode(),
-            identity.public,
+            device.identity.public,
             login_public,
-            registration_id.to_bytes(4, "big"),
+            device.registration_id.to_bytes(4, "big"),
         )
     )
-    body = {
-        "identity_key": b64(identity.public),
+    return {
+        "identity_key": b64(device.identity.public),
         "login_key": b64(login_public),
-        "registration_id": registration_id,
-        "keys": keys.to_json(),
-        "signature": b64(identity.sign(signed, environment.randomness)),
+        "registration_id": device.registration_id,
+        "keys": device.keys.to_json(),
+        "signature": b64(device.identity.sign(signed, environment.randomness)),
         "user_name": wanted.user_name,
         "findable": wanted.findable,
         "invitation": wanted.invitation,
         "identity_token": wanted.identity_token,
+        "proof_of_work": wanted.proof_of_work,
         "device_name": wanted.device_name,
     }
-    answer = await rest.call("POST", "/v1/register", body)
+
+
+def _registered(answer: Json) -> Registered:
     token = answer["token"]
     return Registered(
         user_id(answer["user_id"]),

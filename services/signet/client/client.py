@@ -6,16 +6,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from signet.client import account as accounts
-from signet.client import prekeys
-from signet.client.account import Audience, Device, Keys, KeyStock, Registration
+from signet.client.account import Claim, Keys, Registered, Registration
+from signet.client.account_calls import AccountCalls
 from signet.client.calls import Waiter
-from signet.client.device_store import DeviceStore, Tx
+from signet.client.device_store import DeviceStore
 from signet.client.engine import Engine
+from signet.client.entrance import Entrance, account_of
 from signet.client.environment import Environment
-from signet.client.errors import NoAccount, refusal
+from signet.client.errors import refusal
 from signet.client.events import (
     ConnectionChanged,
     ConnectionState,
@@ -32,16 +30,13 @@ from signet.client.store.settings import Account
 from signet.client.transports import grpc_stream, websocket
 from signet.client.transports.stream import Dial
 from signet.core.errors import Code
-from signet.core.ids import MessageId
-from signet.core.limits import MAX_REGISTRATION_ID
-from signet.e2e import IdentityKeyPair
+from signet.core.ids import MessageId, UserId
 
 Transport = Literal["websocket", "grpc"]
 _DIALS: dict[str, Dial] = {"websocket": websocket.dial, "grpc": grpc_stream.dial}
-_QUOTE = 80  # characters of a text that its reply repeats
 
 
-class Client(MessageCalls, PeopleCalls):
+class Client(MessageCalls, PeopleCalls, AccountCalls):
     """Make one with `register` or `open`; `async with client` connects and, at the end, closes."""
 
     def __init__(
@@ -64,7 +59,9 @@ class Client(MessageCalls, PeopleCalls):
             domain=host_of(account.server),
             emit=self._emit,
         )
-        self.recovery_key: str | None = None  # only right after `register`: show it, once
+        self.recovery_key: str | None = (
+            None  # only right after `register` and `recover`: show it, once
+        )
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -87,18 +84,45 @@ class Client(MessageCalls, PeopleCalls):
 
         Raises:
             SignetError: USER_NAME_TAKEN, REGISTRATION_REFUSED, …
-            ServerUnreachable, StoreInUse: as their names say.
+            ServerUnreachable, StoreInUse, StoreHasAccount: as their names say.
         """
-        env = environment or Environment()
-        opened = DeviceStore.open(Path(store), passphrase, env.randomness, create=True)
-        rest = Rest(server, env.http)
-        try:
-            wanted = Registration(user_name, findable, device_name, invitation, identity_token)
-            return await _register(opened, rest, env, server, transport, wanted)
-        except BaseException:
-            await rest.close()
-            await opened.close()
-            raise
+        wanted = Registration(user_name, findable, device_name, invitation, identity_token)
+        entering = _Entering(server, Path(store), passphrase, transport, environment)
+        async with entering as entrance:
+            return entering.client(*await entrance.register(wanted))
+
+    @classmethod
+    async def recover(
+        cls,
+        *,
+        server: str,
+        store: Path | str,
+        user_name: str = "",
+        user_id: UserId | None = None,
+        recovery_key: str = "",
+        identity_token: str = "",
+        registration_lock: str = "",
+        device_name: str = "",
+        transport: Transport = "websocket",
+        passphrase: str | None = None,
+        environment: Environment | None = None,
+    ) -> "Client":
+        """Take an account over, by its recovery key or the identity provider's token.
+
+        It gets a new identity key, this device and no other, and a new recovery key; its inbox is
+        empty. Those who wrote with it are told, and asked whether they trust the new key.
+
+        Raises:
+            SignetError: NOT_FOUND (also for a wrong recovery key), LOCKED (`registration_lock` is
+                asked for, or wrong), RATE_LIMITED, …
+            ServerUnreachable, StoreInUse, StoreHasAccount: as their names say.
+        """
+        claim = Claim(
+            user_id, user_name, recovery_key, identity_token, registration_lock, device_name
+        )
+        entering = _Entering(server, Path(store), passphrase, transport, environment)
+        async with entering as entrance:
+            return entering.client(*await entrance.recover(claim))
 
     @classmethod
     async def open(
@@ -117,7 +141,7 @@ class Client(MessageCalls, PeopleCalls):
         env = environment or Environment()
         opened = DeviceStore.open(Path(store), passphrase, env.randomness, create=False)
         try:
-            account = await opened.run(lambda tx: _account(tx, transport))
+            account = await opened.run(lambda tx: account_of(tx, transport))
         except BaseException:
             await opened.close()
             raise
@@ -185,44 +209,6 @@ class Client(MessageCalls, PeopleCalls):
         while (event := await self._events.get()) is not None:
             yield event
 
-    # --- the account ----------------------------------------------------------------------------
-
-    async def devices(self) -> list[Device]:
-        return await self._keys.devices()
-
-    async def remove_device(self, device_id: int) -> None:
-        """Its streams close within a second; its inbox is dropped."""
-        await self._keys.remove_device(device_id)
-
-    async def refresh_keys(self) -> KeyStock:
-        """Refill and rotate pre-keys where it is due; what the server then has."""
-        return await self._engine.upkeep.refresh_keys()
-
-    async def set_privacy(
-        self,
-        *,
-        read_receipts: bool | None = None,
-        typing: bool | None = None,
-        presence: Audience | None = None,
-        findable: bool | None = None,
-    ) -> None:
-        """Absent: left as it is. All are reciprocal: who hides something does not see it either."""
-        changes: dict[str, object] = {}
-        if presence is not None:
-            changes["presence"] = presence.name.lower()
-        if findable is not None:
-            changes["findable"] = findable
-        if changes:
-            await self._keys.update(changes)
-        switches = {"read_receipts": read_receipts, "typing": typing}
-
-        def write(tx: Tx) -> None:
-            for name, value in switches.items():
-                if value is not None:
-                    tx.settings.put_number(name, int(value))
-
-        await self._store.run(write)
-
     # --- inside ---------------------------------------------------------------------------------
 
     def _emit(self, event: Event) -> None:
@@ -245,57 +231,41 @@ class Client(MessageCalls, PeopleCalls):
         return self._address
 
 
-async def _register(
-    store: DeviceStore,
-    rest: Rest,
-    env: Environment,
-    server: str,
-    transport: Transport,
-    wanted: Registration,
-) -> Client:
-    """Keys first, durably; then the account that publishes them."""
-    identity = IdentityKeyPair.generate(env.randomness)
-    login = Ed25519PrivateKey.from_private_bytes(env.randomness(32))
-    registration = int.from_bytes(env.randomness(4), "big") % MAX_REGISTRATION_ID + 1
-    found = await accounts.find_server(rest)
-    keys = await store.run(lambda tx: prekeys.make(tx, identity, env, prekeys.EVERYTHING))
-    made = await accounts.register(
-        rest,
-        found,
-        identity,
-        login,
-        registration_id=registration,
-        keys=keys,
-        wanted=wanted,
-        environment=env,
-    )
-    account = Account(
-        made.user,
-        made.device,
-        registration,
-        wanted.user_name,
-        server,
-        found.name,
-        transport,
-        identity.private,
-        login.private_bytes_raw(),
-    )
-    await store.run(lambda tx: tx.settings.put_account(account))
-    client = Client(store, account, rest, env)
-    client._keys.use(made.token, made.expires_at)
-    client.recovery_key = made.recovery_key
-    return client
+class _Entering:
+    """Open a new store and a way to the keys service; close both where it comes to nothing."""
 
+    def __init__(
+        self,
+        server: str,
+        store: Path,
+        passphrase: str | None,
+        transport: Transport,
+        environment: Environment | None,
+    ) -> None:
+        self._env = environment or Environment()
+        self._server, self._transport = server, transport
+        self._rest = Rest(server, self._env.http)
+        self._store = DeviceStore.open(store, passphrase, self._env.randomness, create=True)
 
-def _account(tx: Tx, transport: Transport | None) -> Account:
-    account = tx.settings.account()
-    if account is None:
-        raise NoAccount("this store holds no account: register first")
-    if transport is not None and transport != account.transport:
-        fields = {name: getattr(account, name) for name in Account.__slots__}
-        account = Account(**{**fields, "transport": transport})
-        tx.settings.put_account(account)
-    return account
+    async def __aenter__(self) -> Entrance:
+        return Entrance(self._store, self._rest, self._env, self._server, self._transport)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            await self._rest.close()
+            await self._store.close()
+
+    def client(self, account: Account, made: Registered) -> Client:
+        """With the token and the recovery key that came with the account."""
+        client = Client(self._store, account, self._rest, self._env)
+        client._keys.use(made.token, made.expires_at)
+        client.recovery_key = made.recovery_key
+        return client
 
 
 __all__ = ["Client", "Conversation", "Transport"]

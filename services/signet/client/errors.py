@@ -23,6 +23,10 @@ class NoAccount(ClientError):
     """The device store holds no account: register first."""
 
 
+class StoreHasAccount(ClientError):
+    """The device store holds an account already: register or recover into another."""
+
+
 class StoreFailed(ClientError):
     """The disk did not take a write; nothing of it was sent or acknowledged. The client stops."""
 

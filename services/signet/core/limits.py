@@ -192,6 +192,9 @@ MAX_RETRIES = 3
 # READ is gathered for so long, and in receipts of so many. Raise: fewer sends; later ticks.
 READ_RECEIPT_DELAY = 0.2
 READ_RECEIPT_IDS = 200  # of READ_RECEIPT_DELAY
+# Bits of proof of work that a client gives for an account: 2^26 tries are a minute or two. Raise:
+# a server can keep a client busy for longer. Lower: a server under attack cannot ask for enough.
+MAX_WORK_BITS = 26
 # A call to the keys service that is not answered. Lower: slow networks fail. Raise: later retries.
 REST_TIMEOUT = 20.0
 # How long before its end a token is renewed. Raise: more logins. Lower: refusals by slow clocks.

@@ -1,0 +1,95 @@
+"""How a device comes to an account: it registers one, or takes one over (K1).
+
+Keys are in the store before their public halves leave, and the account is there before anybody
+uses it: a crash between costs a registration, never a key that the server has and nobody else.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from signet.client import account as accounts
+from signet.client import prekeys, work
+from signet.client.account import Claim, NewDevice, Registered, Registration, Server
+from signet.client.device_store import DeviceStore, Tx
+from signet.client.environment import Environment
+from signet.client.errors import NoAccount, ServerUnreachable, StoreHasAccount
+from signet.client.rest import Rest
+from signet.client.store.settings import Account
+from signet.core.errors import SignetError
+from signet.core.limits import MAX_REGISTRATION_ID
+from signet.e2e import IdentityKeyPair
+
+
+class Entrance:
+    """Of one store that holds no account yet. `transport`: how its streams will be opened."""
+
+    def __init__(
+        self, store: DeviceStore, rest: Rest, environment: Environment, server: str, transport: str
+    ) -> None:
+        self._store, self._rest, self._env = store, rest, environment
+        self._server, self._transport = server, transport
+
+    async def register(self, wanted: Registration) -> tuple[Account, Registered]:
+        """Make an account. Raises SignetError, ServerUnreachable, StoreHasAccount."""
+        found, device = await self._prepare()
+        bits = found.proof_of_work_bits
+        proof = await work.prove(found.name, device.identity.public, bits)
+        wanted = replace(wanted, proof_of_work=proof)
+        made = await accounts.register(self._rest, found, device, wanted, self._env)
+        return await self._keep(found, device, made, wanted.user_name), made
+
+    async def recover(self, claim: Claim) -> tuple[Account, Registered]:
+        """Take an account over. Raises SignetError, ServerUnreachable, StoreHasAccount."""
+        found, device = await self._prepare()
+        made = await accounts.recover(self._rest, found, device, claim, self._env)
+        account = await self._keep(found, device, made, claim.user_name)
+        if not claim.user_name:  # good to know, and nothing worse
+            with suppress(SignetError, ServerUnreachable):
+                own = await self._rest.call("GET", "/v1/account", token=made.token)
+                account = await self._keep(found, device, made, own["user_name"])
+        return account, made
+
+    async def _prepare(self) -> tuple[Server, NewDevice]:
+        env = self._env
+        identity = IdentityKeyPair.generate(env.randomness)
+        login = Ed25519PrivateKey.from_private_bytes(env.randomness(32))
+        registration = int.from_bytes(env.randomness(4), "big") % MAX_REGISTRATION_ID + 1
+        found = await accounts.find_server(self._rest)
+
+        def make(tx: Tx) -> prekeys.Upload:
+            if tx.settings.account() is not None:
+                raise StoreHasAccount("this store holds an account: choose another")
+            return prekeys.make(tx, identity, env, prekeys.EVERYTHING)
+
+        keys = await self._store.run(make)
+        return found, NewDevice(identity, login, registration, keys)
+
+    async def _keep(
+        self, server: Server, device: NewDevice, made: Registered, user_name: str
+    ) -> Account:
+        account = Account(
+            made.user,
+            made.device,
+            device.registration_id,
+            user_name,
+            self._server,
+            server.name,
+            self._transport,
+            device.identity.private,
+            device.login.private_bytes_raw(),
+        )
+        await self._store.run(lambda tx: tx.settings.put_account(account))
+        return account
+
+
+def account_of(tx: Tx, transport: str | None) -> Account:
+    """The account of a store, from now on over `transport` where one is given. Raises NoAccount."""
+    account = tx.settings.account()
+    if account is None:
+        raise NoAccount("this store holds no account: register first")
+    if transport is not None and transport != account.transport:
+        account = replace(account, transport=transport)
+        tx.settings.put_account(account)
+    return account
