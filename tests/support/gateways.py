@@ -1,9 +1,10 @@
 """A gateway and a router of one process on real sockets, and clients that we did not write."""
 
+import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,25 @@ class World:
         host, port = self.gateway.grpc_address
         return f"{host}:{port}"
 
+    @asynccontextmanager
+    async def another_gateway(self, **config: Any) -> AsyncIterator["World"]:
+        """A second gateway of the same cluster, before the same router."""
+        gateway = make_gateway(self.router, self.keys, name="gateway-1", **config)
+        await gateway.start()
+        try:
+            yield replace(self, gateway=gateway)
+        finally:
+            await gateway.stop()
+
+
+def make_gateway(
+    router: Router, keys: Keys, *, chance: Callable[[], float] = random.random, **config: Any
+) -> Gateway:
+    settings: dict[str, Any] = {"name": "gateway-0", "server_name": SERVER, "shards": SHARDS}
+    settings |= {"resume_key": b"r" * 32, "tick": 0.02}
+    routers = InProcessRouters(router)
+    return Gateway(GatewayConfig(**(settings | config)), routers, keys, chance=chance)
+
 
 @asynccontextmanager
 async def world(
@@ -78,9 +98,7 @@ async def world(
     presence, events = MemoryPresence(boot_clock), MemoryEvents()
     router = Router(store, users, presence, events, shards=SHARDS, alone=True)
     await router.start()
-    settings: dict[str, Any] = {"name": "gateway-0", "server_name": SERVER, "shards": SHARDS}
-    settings |= {"resume_key": b"r" * 32, "tick": 0.02}
-    gateway = Gateway(GatewayConfig(**(settings | config)), InProcessRouters(router), keys)
+    gateway = make_gateway(router, keys, **config)
     await gateway.start()
     try:
         yield World(gateway, router, keys, users)

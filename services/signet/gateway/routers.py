@@ -84,6 +84,8 @@ class Owners:
     def follow(self, addresses: Iterable[str]) -> None:
         """Keep a link to each of these routers, and to no others."""
         wanted = set(addresses)
+        if len(wanted) > 1:
+            self._only = None  # each says what it holds
         for address in self._uplinks.keys() - wanted:
             self._uplinks.pop(address).stop()
         for address in wanted - self._uplinks.keys():

@@ -35,6 +35,7 @@ class Uplink:
         self._routers, self._address, self._gateway = routers, address, gateway
         self._owners = owners
         self._link: Link | None = None
+        self._life: object = None
         self._broken = asyncio.Event()
         self._heard: float | None = None
         self._task: asyncio.Task[None] | None = None
@@ -90,18 +91,19 @@ class Uplink:
         """From opening to losing. Raises ConnectionError."""
         self._broken.clear()
         self._heard = self.incarnation = None
-        link = await self._routers.open(
-            self._address,
-            self._gateway,
-            lambda frames: self._owners.deliver(self, frames),
-            self._broken.set,
-        )
+        life = self._life = object()
+
+        def deliver(frames: Sequence[ToGateway]) -> None:
+            if self._life is life:  # nothing comes from a link that was given up
+                self._owners.deliver(self, frames)
+
+        link = await self._routers.open(self._address, self._gateway, deliver, self._broken.set)
         self._link = link
         try:
             self._owners.opened(self)
             await self._broken.wait()
             log.warning("a link to a router is lost", address=self._address)
         finally:
-            self._link, self.waiting = None, []
+            self._link, self._life, self.waiting = None, None, []
             self._owners.lost(self)
             await link.close()
