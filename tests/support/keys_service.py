@@ -14,7 +14,7 @@ from signet.core.ids import DeviceId, UserId
 from signet.keys.config import KeysConfig
 from signet.keys.login import Proof
 from signet.keys.parts import Caller
-from signet.keys.registration import Application, Registered
+from signet.keys.registration import Application, Recovery, Registered
 from signet.keys.service import Keys
 from signet.ports.directory import KeyUpload
 from signet.ports.events import Event, Topic
@@ -42,8 +42,11 @@ class Told:
     replacements: list[tuple[UserId, tuple[int, ...]]] = field(default_factory=list)
     low: list[tuple[DeviceId, int, int]] = field(default_factory=list)
     audit: list[str] = field(default_factory=list)
+    away: bool = False  # owners cannot be reached
 
     async def changed(self, user: UserId) -> None:
+        if self.away:
+            raise ConnectionRefusedError
         self.changes.append(user)
 
     async def replaced(self, user: UserId, dropped_devices: Sequence[int]) -> None:
@@ -73,6 +76,11 @@ class Service:
 
     async def register(self, person: NewPerson, **fields: Any) -> Registered:
         return await self.keys.registrations.register(application(person, **fields), HERE)
+
+    async def recover(self, person: NewPerson, lost: Registered) -> Registered:
+        """Take the account over with its recovery key."""
+        wanted = Recovery(lost.user, application(person), lost.recovery_key)
+        return await self.keys.registrations.recover(wanted, HERE)
 
     async def log_in(self, person: NewPerson, registered: Registered) -> str:
         """A new token, by nonce and signature."""
