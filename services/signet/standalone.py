@@ -7,6 +7,7 @@ nothing (P1). The parts are those of a cluster; only what joins them is plain ca
 import asyncio
 import errno
 import gc
+import math
 import os
 import socket
 from collections.abc import Callable
@@ -150,7 +151,9 @@ class Standalone:
         presence = adapters.open_presence("memory:", boot_clock)
         events = adapters.open_events("log:", self._folder.path / "events")
         users = DirectoryUsers(directory)
-        router = Router(store, users, presence, events, alone=True, lost=self.ended.set)
+        router = Router(
+            store, users, presence, events, alone=True, lease_s=math.inf, lost=self.ended.set
+        )
         await router.start()
         stack.push_async_callback(router.stop)
         limits = adapters.open_rate_limits("memory:")

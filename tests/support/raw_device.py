@@ -125,7 +125,7 @@ class RawDevice:
 @asynccontextmanager
 async def raw_pair(addresses: Addresses) -> AsyncIterator[tuple[RawDevice, RawDevice]]:
     """Two registered devices, not connected."""
-    one, other = [RawDevice(account) for account in await accounts(addresses.rest, 2)]
+    one, other = [RawDevice(account) for account in await accounts(addresses.grpc, 2)]
     try:
         yield one, other
     finally:

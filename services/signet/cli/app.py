@@ -12,6 +12,7 @@ COMMANDS = {
     "send": "signet.cli.send",
     "listen": "signet.cli.listen",
     "keys": "signet.cli.keys",
+    "recover": "signet.cli.recover",
     "invite": "signet.cli.invite",
     "demo": "signet.cli.demo",
     "bench": "signet.cli.bench",

@@ -74,7 +74,7 @@ async def _bench(folder: Path, size: Size, say: Callable[[str], None]) -> dict[s
         async with server:
             if people is None:
                 say(f"[quiet]{size.people} people register …[/]")
-                people = await accounts(server.addresses.rest, size.people)
+                people = await accounts(server.addresses.grpc, size.people)
             say(f"[quiet]{transport} …[/]")
             plan = Plan(
                 transport=transport,

@@ -21,6 +21,7 @@ from signet.client import (
     SendRefused,
     ServerUnreachable,
     StoreFailed,
+    StoreHasAccount,
     StoreInUse,
     UnknownMessage,
     WrongPassphrase,
@@ -68,6 +69,7 @@ _CODES = {
     Code.DEVICE_REMOVED: "register again, under another --store",
     Code.REGISTRATION_REFUSED: "ask the server's operator for an invitation (signet invite)",
     Code.UNSUPPORTED_VERSION: "update signet",
+    Code.LOCKED: "the account has a registration lock: give its PIN with --pin",
     Code.DEVICE_LIMIT: "remove a device first",
 }
 _RETRIES = {
@@ -79,6 +81,7 @@ _RETRIES = {
 _CLIENT: dict[type[Exception], tuple[str, str, Exit]] = {
     StoreInUse: ("STORE_IN_USE", "another signet has it open; close that one", Exit.STORE),
     WrongPassphrase: ("WRONG_PASSPHRASE", "the store needs its own passphrase", Exit.STORE),
+    StoreHasAccount: ("STORE_EXISTS", "choose another --store", Exit.STORE),
     NoAccount: ("NO_ACCOUNT", "signet register NAME", Exit.STORE),
     StoreFailed: ("STORE_FAILED", "is the disk full?", Exit.STORE),
     ServerUnreachable: ("UNREACHABLE", "does it run? start one with: signet run", Exit.UNREACHABLE),

@@ -35,7 +35,7 @@ def register(
     if as_json:
         print(json.dumps(told))
     else:
-        _welcome(name, told, place)
+        welcome(name, "registered", told, place)
 
 
 async def _register(
@@ -46,7 +46,7 @@ async def _register(
     findable: bool,
     transport: TransportName,
 ) -> dict[str, str | int]:
-    place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    place.make()
     try:
         client = await Client.register(
             server=server,
@@ -57,8 +57,13 @@ async def _register(
             transport=transport,
         )
     except BaseException:
-        _forget(place)
+        place.forget()
         raise
+    return await entered(client, name)
+
+
+async def entered(client: Client, name: str) -> dict[str, str | int]:
+    """Close a client that has just come to its account; what its owner is to know."""
     told: dict[str, str | int] = {
         "user_name": name,
         "user_id": show(client.user_id),
@@ -69,17 +74,14 @@ async def _register(
     return told
 
 
-def _forget(place: Place) -> None:
-    """A store without an account is of no use, and would be in the way of the next try."""
-    for left in place.folder.glob(f"{place.file.name}*"):
-        left.unlink()
-    place.folder.rmdir()
-
-
-def _welcome(name: str, told: dict[str, str | int], place: Place) -> None:
+def welcome(name: str, what: str, told: dict[str, str | int], place: Place) -> None:
+    """For people: what happened, the recovery key, what to do next."""
     out = look.console()
-    out.print(f"[good]●[/] [me]{name}[/] is registered. [quiet]Keys: {place.folder}[/]")
+    out.print(f"[good]●[/] [me]{name}[/] is {what}. [quiet]Keys: {place.folder}[/]")
     if key := told["recovery_key"]:
         out.print(f"  recovery key: [copy]{key}[/]")
-        out.print("  [quiet]shown once: it takes the account over when this machine is lost[/]")
+        out.print(
+            "  [quiet]shown once: when this machine is lost, it takes the account over:[/]"
+            f" [copy]signet recover {name}[/]"
+        )
     out.print(f"  talk: [copy]signet chat PEER --as {name}[/]")

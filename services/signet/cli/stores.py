@@ -30,6 +30,16 @@ class Place:
     def exists(self) -> bool:
         return self.file.exists()
 
+    def make(self) -> None:
+        """The folder, for its owner only."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def forget(self) -> None:
+        """Take a store away that got no account: it would be in the way of the next try."""
+        for left in self.folder.glob(f"{self.file.name}*"):
+            left.unlink()
+        self.folder.rmdir()
+
 
 def home() -> Path:
     return data_home() / "signet"

@@ -56,7 +56,8 @@ class Router:
 
     `lost` is called once if the lease ends: the process must end, it never resumes (L3). `alone`
     says that no other router can be alive (one process holds the lock of the data folder): then
-    the leases of earlier lives need not be waited for.
+    the leases of earlier lives need not be waited for. `lease_s` infinite: that lock is the fence,
+    and a machine that slept, or a disk that hung, ends nobody's life.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Router:
         *,
         shards: int = limits.SHARDS,
         alone: bool = False,
+        lease_s: float = limits.LEASE,
         lost: Callable[[], None] = lambda: None,
         now_ms: Callable[[], int] = unix_ms,
         clock: Callable[[], float] = boot_clock,
@@ -78,7 +80,7 @@ class Router:
         self._clock = clock
         self._lost = lost
         self._alone = alone
-        self._lease = Lease(limits.LEASE, limits.LEASE_MARGIN)
+        self._lease = Lease(lease_s, limits.LEASE_MARGIN)
         self._tasks: set[asyncio.Task[None]] = set()
         self._next_link = 0
         self._context = context = Context(
