@@ -23,5 +23,5 @@ class Lease:
 
     def over(self, now: float) -> bool:
         """Whether the deadline has passed; from then on it always has (L3)."""
-        self._ended = self._ended or now > self._deadline
+        self._ended = self._ended or now >= self._deadline
         return self._ended
