@@ -108,6 +108,24 @@ async def test_a_taken_name_is_refused_and_leaves_no_store_behind(
     assert not store.exists()
 
 
+async def test_a_lost_account_is_taken_over_with_its_recovery_key(
+    shell: Shell, server: ServerProcess, folder: Path
+) -> None:
+    lost = await shell.register("laura")
+    new = Shell(folder / "new-home", server.addresses.rest)
+    where = ("--server", server.addresses.rest, "--json")
+    wrong = await new.run("recover", "laura", *where, typed="AAAA-BBBB\n")
+    assert (wrong.status, wrong.problem["error"]) == (3, "NOT_FOUND")
+    key = f"{lost.json['recovery_key'].lower()}\n"
+    done = await new.run("recover", "laura", *where, typed=key)
+    assert (done.status, done.json["user_id"]) == (0, lost.json["user_id"])
+    assert done.json["recovery_key"] != lost.json["recovery_key"]
+    refused = await shell.run("send", "bob", "mine", "--as", "laura", "--json")
+    assert (refused.status, refused.problem["error"]) == (3, "DEVICE_REMOVED")
+    sent = await new.run("send", "bob", "mine again", "--as", "laura", "--json")
+    assert sent.json["status"] == "sent"
+
+
 async def test_a_second_server_on_the_same_data_is_told_who_has_it(
     shell: Shell, server: ServerProcess, folder: Path
 ) -> None:

@@ -111,11 +111,14 @@ async def test_the_lost_device_is_closed_for_good(server: Server, transport: Tra
         with pytest.raises(DeviceRemoved):
             await lost.client.wait_online()
         await again.stop()
-    reopened = await server.open("alice")
-    await reopened.start()
-    with pytest.raises(DeviceRemoved):
-        await reopened.wait_online()
-    await reopened.stop()
+    for resumes in (True, False):
+        reopened = await server.open("alice")
+        if not resumes:
+            await reopened._store.run(lambda tx: tx.settings.put("resume_token", b""))
+        await reopened.start()
+        with pytest.raises(DeviceRemoved):
+            await reopened.wait_online()
+        await reopened.stop()
 
 
 async def test_a_recovery_key_is_good_once_and_a_wrong_one_is_no_oracle(server: Server) -> None:

@@ -71,9 +71,9 @@ class Shell:
             env={**os.environ, "XDG_DATA_HOME": str(self.home), "COLUMNS": "200"},
         )
 
-    async def run(self, *arguments: str) -> Done:
-        process = await self._start(*arguments)
-        out, err = await process.communicate()
+    async def run(self, *arguments: str, typed: str = "") -> Done:
+        process = await self._start(*arguments, reads=bool(typed))
+        out, err = await process.communicate(typed.encode() if typed else None)
         return Done(process.returncode or 0, out.decode(), err.decode())
 
     async def register(self, name: str, *more: str) -> Done:

@@ -11,11 +11,12 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from signet.client.environment import Environment
-from signet.client.errors import TokenExpired, Unauthenticated
+from signet.client.errors import TokenExpired, Unauthenticated, refusal
 from signet.client.prekeys import Upload
 from signet.client.rest import Json, Rest, b64, unb64
 from signet.client.sealing import Bundles
 from signet.client.store.settings import Account
+from signet.core.errors import Code
 from signet.core.ids import UserId, show, user_id
 from signet.core.limits import TOKEN_MARGIN
 from signet.e2e import (
@@ -256,6 +257,7 @@ class Keys:
             return await self._rest.call(method, path, body, token=await self.token())
 
     async def _log_in(self) -> None:
+        """Raises SignetError: DEVICE_REMOVED, …; ServerUnreachable."""
         account = self._account
         who = {"user_id": str(UUID(bytes=account.user)), "device_id": account.device}
         nonce = unb64((await self._rest.call("POST", "/v1/login/nonce", who))["nonce"])
@@ -269,7 +271,10 @@ class Keys:
             )
         )
         proof = {"nonce": b64(nonce), "signature": b64(self._login.sign(signed))}
-        answer = await self._rest.call("POST", "/v1/login", {**who, **proof})
+        try:
+            answer = await self._rest.call("POST", "/v1/login", {**who, **proof})
+        except Unauthenticated:  # it was signed well: the key is no longer one of the account's
+            raise refusal(Code.DEVICE_REMOVED) from None
         self.use(answer["token"], float(answer["expires_at"]))
 
 
