@@ -27,6 +27,7 @@ class RawWebSocket:
 
     def __init__(self, host: str, port: int, path: str = "/v1/connect", **headers: str) -> None:
         self._host, self._port, self._path = host, port, path
+        self._ended = False
         self._headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     async def __aenter__(self) -> Self:
@@ -52,22 +53,32 @@ class RawWebSocket:
     def write(self, data: bytes) -> None:
         self._writer.write(data)
 
+    def write_eof(self) -> None:
+        self._ended = True
+        self._writer.write_eof()
+
     async def end(self) -> tuple[pb.Close, int]:
-        """Read frames to the end; the last binary one is the Close, then the closing code."""
-        last, number = b"", 0
+        """Read to the end: the Close frame, and the closing code."""
+        close, number = await self.rest()
+        assert close is not None, f"no Close before the end ({number})"
+        return close, number
+
+    async def rest(self) -> tuple[pb.Close | None, int]:
+        """Read to the end: the Close frame, if there is one, and the closing code."""
+        last, number = None, 0
         async with asyncio.timeout(10):
             while (found := await self._frame()) is not None:
                 opcode, payload = found
+                assert not number, "something follows the closing frame"
                 if opcode == CLOSE:
                     number = int.from_bytes(payload[:2], "big")
-                    self._writer.write(frame(CLOSE, payload[:2]))
-                else:
-                    assert opcode == BINARY
-                    assert not number, "something follows the closing frame"
-                    last = payload
-        frame_ = pb.ServerFrame.FromString(last)
-        assert frame_.WhichOneof("body") == "close", frame_
-        return frame_.close, number
+                    if not self._ended:
+                        self._writer.write(frame(CLOSE, payload[:2]))
+                elif opcode == BINARY:
+                    assert last is None, "something follows Close"
+                    answer = pb.ServerFrame.FromString(payload)
+                    last = answer.close if answer.HasField("close") else None
+        return last, number
 
     async def _frame(self) -> tuple[int, bytes] | None:
         try:

@@ -132,6 +132,8 @@ class GrpcStream(Stream):
             self.trailers = dict(await self.call.trailing_metadata() or ())
             return None
         assert isinstance(data, bytes)
+        if pb.ServerFrame.FromString(data).HasField("close"):
+            await self.call.done_writing()
         return data
 
     def ended_with(self) -> int | str:

@@ -28,6 +28,7 @@ _HIGH_WATER = 64 * limits.KIB  # bytes pending from which a reader is watched (S
 # Up to here a frame that is too large gets a named Close; beyond, gRPC itself ends the stream with
 # the same status while it reads.
 _READ_MOST = 2 * limits.MAX_FRAME
+_STATUS_AFTER = 0.25  # seconds. Lower: clients that write just then may not see their Close
 _OPTIONS = (
     ("grpc.max_receive_message_length", _READ_MOST),
     ("grpc.compression_enabled_algorithms_bitset", 1),  # identity: nothing is inflated here
@@ -122,12 +123,12 @@ class GrpcEdge:
         """Read until either side ends it; then write what is left, and the status."""
         self._reading = asyncio.current_task()
         try:
-            self._session = self._hub.open(self, "grpc")
-            await self._read(requests, self._session)
-        except SignetError as error:
-            self._hub.closed(error.code)
-            frame = convert.close_frame(error.code, error.retry_after_s, error.detail)
-            self.finish(frame, error.code, error.retry_after_s)
+            self._open()
+            async for data in requests:  # what comes behind our Close is dropped by the session
+                if self._session is not None:
+                    self._session.receive(data)
+            if self._session is not None:
+                self._session.happens(Input.BYE)  # the client's half-close
         except asyncio.CancelledError:
             if self._ended is None:
                 raise
@@ -137,12 +138,13 @@ class GrpcEdge:
                 self._session.happens(Input.LOST)
         await self._end()
 
-    async def _read(self, requests: AsyncIterator[bytes], session: Session) -> None:
-        async for data in requests:
-            session.receive(data)
-            if self._ended is not None:
-                return
-        session.happens(Input.BYE)
+    def _open(self) -> None:
+        try:
+            self._session = self._hub.open(self, "grpc")
+        except SignetError as error:
+            self._hub.closed(error.code)
+            frame = convert.close_frame(error.code, error.retry_after_s, error.detail)
+            self.finish(frame, error.code, error.retry_after_s)
 
     async def _end(self) -> None:
         if self._writing is not None:
@@ -185,7 +187,15 @@ class GrpcEdge:
             self._hub.resumed(self._session)
 
     def finish(self, frame: bytes, code: Code, retry_after_s: float) -> None:
+        """The status follows when the client has read the Close and ends its half, or a bit later.
+
+        Not at once: a client's library whose write meets the status forgets what it has not read.
+        """
         self.write(frame)
         self._ended = (code, retry_after_s)
-        if self._reading is not None and self._reading is not asyncio.current_task():
+        if self._reading is not None:
+            asyncio.get_running_loop().call_later(_STATUS_AFTER, self._stop_reading)
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
             self._reading.cancel()
