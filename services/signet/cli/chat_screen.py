@@ -96,7 +96,7 @@ class ChatScreen(App[None]):
 
     def _draw_status(self) -> None:
         talk = self._talk
-        beside = "typing …" if talk.typing else talk.presence
+        beside = "typing …" if talk.typing else talk.presence if talk.online else ""
         who = f"[bold cyan]{escape(talk.peer_name)}[/]  [quiet]{beside}[/]"
         self.query_one("#who", Static).update(_styled(who))
         connected = f"[warn]{talk.connection}[/]" if talk.connection else "[good]●[/] connected"
