@@ -42,18 +42,23 @@ class Told:
     replacements: list[tuple[UserId, tuple[int, ...]]] = field(default_factory=list)
     low: list[tuple[DeviceId, int, int]] = field(default_factory=list)
     audit: list[str] = field(default_factory=list)
-    away: bool = False  # owners cannot be reached
+    away: Exception | None = None  # what every call raises: owners cannot be reached
 
     async def changed(self, user: UserId) -> None:
-        if self.away:
-            raise ConnectionRefusedError
+        self._reach()
         self.changes.append(user)
 
     async def replaced(self, user: UserId, dropped_devices: Sequence[int]) -> None:
+        self._reach()
         self.replacements.append((user, tuple(dropped_devices)))
 
     async def keys_low(self, user: UserId, device: int, pre_keys: int, kyber_pre_keys: int) -> None:
+        self._reach()
         self.low.append((DeviceId(user, device), pre_keys, kyber_pre_keys))
+
+    def _reach(self) -> None:
+        if self.away:
+            raise self.away
 
     def publish(self, event: Event) -> None:
         self.audit.append(event.type)

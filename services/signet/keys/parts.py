@@ -12,12 +12,16 @@ from signet.keys.passwords import Passwords
 from signet.keys.tokens import Tokens
 from signet.ports.directory import Account, Directory
 from signet.ports.events import Event, Events, Topic
+from signet.ports.inbox import StoreUnavailable
 from signet.ports.rate_limits import RateLimits
 from signet.ports.users import UserChanges
 
 HOUR, MINUTE = 3600, 60
 
 log = structlog.get_logger()
+
+# What telling may raise: owners of shards are away, or the store that they read is.
+_AWAY = (OSError, TimeoutError, StoreUnavailable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +55,21 @@ class Parts:
         """Tell the owners of the user's shard; USER_TTL makes good what is lost."""
         try:
             await self.changes.changed(user)
-        except (OSError, TimeoutError) as error:
+        except _AWAY as error:
             log.warning("a change of a user was not told", error=type(error).__name__)
 
     async def tell_replaced(self, user: UserId, dropped: "tuple[int, ...]") -> None:
         """The same, for an account that was taken over."""
         try:
             await self.changes.replaced(user, dropped)
-        except (OSError, TimeoutError) as error:
+        except _AWAY as error:
             log.warning("a take-over was not told", error=type(error).__name__)
 
     async def tell_low(self, device: DeviceId, one_time: int, one_time_kem: int) -> None:
         """The same, for a device whose one-time keys run out."""
         try:
             await self.changes.keys_low(device.user, device.device, one_time, one_time_kem)
-        except (OSError, TimeoutError) as error:
+        except _AWAY as error:
             log.warning("low keys were not told", error=type(error).__name__)
 
 

@@ -8,6 +8,7 @@ import pytest
 from signet.core.errors import Code, SignetError
 from signet.core.ids import UserId
 from signet.keys.account import Wanted
+from signet.ports.inbox import StoreUnavailable
 from signet.ports.users import Audience
 from tests.support.identities import NewPerson
 from tests.support.keys_service import Service, generous, keys_service, service
@@ -123,10 +124,14 @@ async def test_a_caller_looks_up_so_many_an_hour(tmp_path: Path) -> None:
         assert await refused(service.keys.accounts.find(bob, "nobody")) is Code.NOT_FOUND
 
 
-async def test_routers_that_cannot_be_told_spoil_nothing(service: Service) -> None:
-    caller = await service.caller(await service.register(NewPerson()))
-    service.told.away = True
+@pytest.mark.parametrize("away", [ConnectionRefusedError(), TimeoutError(), StoreUnavailable()])
+async def test_routers_that_cannot_be_told_spoil_nothing(service: Service, away: Exception) -> None:
+    person = NewPerson()
+    done = await service.register(person)
+    service.told.away = away
+    caller = await service.caller(await service.recover(person, done))
+    await service.keys.bundles.fetch(caller, (await service.register(NewPerson())).user)
     own = await service.keys.accounts.set_blocked(caller, NOBODY, True)
     assert own.blocked == (NOBODY,)
-    own = await service.keys.accounts.remove_device(caller, 1)
+    own = await service.keys.accounts.remove_device(caller, 2)
     assert own.account.devices == []
