@@ -17,6 +17,7 @@ from signet.adapters.presence_memory import MemoryPresence
 from signet.core.ids import UserId, show
 from signet.gateway import Gateway, GatewayConfig
 from signet.ports.inbox import InboxStore
+from signet.ports.links import Routers
 from signet.router.in_process import InProcessRouters
 from signet.router.router import Router, boot_clock
 from tests.support.known_users import KnownUsers
@@ -78,12 +79,18 @@ class World:
 
 
 def make_gateway(
-    router: Router, keys: Keys, *, chance: Callable[[], float] = random.random, **config: Any
+    router: Router,
+    keys: Keys,
+    *,
+    chance: Callable[[], float] = random.random,
+    links: Routers | None = None,
+    **config: Any,
 ) -> Gateway:
+    """Before a router of the same process, unless `links` leads elsewhere."""
     settings: dict[str, Any] = {"name": "gateway-0", "server_name": SERVER, "shards": SHARDS}
     settings |= {"resume_key": b"r" * 32, "tick": 0.02}
-    routers = InProcessRouters(router)
-    return Gateway(GatewayConfig(**(settings | config)), routers, keys, chance=chance)
+    links = links or InProcessRouters(router)
+    return Gateway(GatewayConfig(**(settings | config)), links, keys, chance=chance)
 
 
 @asynccontextmanager
