@@ -50,8 +50,9 @@ class PreKeyBundles:
     async def fetch(self, caller: Caller, user: UserId, device: int = 0) -> Bundles:
         """Bundles of a person's devices (0: all), without the calling device.
 
-        Those who ask too often (K3), and those whom the person blocks, get what is left when the
-        one-time keys are out: they cannot tell, and use none up.
+        Those who ask too often (K3) get what is left when the one-time keys are out. Those whom
+        the person blocks are served like anybody, or they could tell (K5); the rate of K3 bounds
+        what they use up.
 
         Raises:
             SignetError: INVALID_ARGUMENT, NOT_FOUND (also where there is nothing to hand out),
@@ -76,9 +77,7 @@ class PreKeyBundles:
     async def _gets_one_time_keys(self, caller: Caller, user: UserId) -> bool:
         parts = self._parts
         pair, most = f"{caller.user.hex()}:{user.hex()}", parts.config.full_bundles_an_hour
-        if not (await parts.limits.hit("bundles", pair, most, HOUR)).allowed:
-            return False
-        return not await parts.directory.blocks(user, caller.user)
+        return (await parts.limits.hit("bundles", pair, most, HOUR)).allowed
 
     async def _given(self, user: UserId, bundle: DeviceBundle) -> None:
         if bundle.one_time:

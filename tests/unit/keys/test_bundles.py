@@ -11,7 +11,7 @@ from signet.core.ids import DeviceAddress, DeviceId, UserId
 from signet.core.limits import FULL_BUNDLES_AN_HOUR, LOW_PRE_KEYS
 from signet.keys.parts import Caller
 from signet.keys.registration import Registered
-from signet.ports.directory import KeyUpload, NewDevice, Stock
+from signet.ports.directory import Bundles, KeyUpload, NewDevice, Stock
 from tests.support.identities import NewPerson
 from tests.support.keys_service import Service, application, generous, keys_service, service
 
@@ -71,18 +71,23 @@ async def test_who_asks_too_often_gets_signed_and_last_resort_keys(service: Serv
     assert full.one_time is not None
 
 
-async def test_a_blocked_caller_sees_what_anybody_sees_of_empty_stock(service: Service) -> None:
-    """K5: they cannot tell, and use none up."""
-    _, ann = await registered(service)
+async def test_a_blocked_caller_cannot_tell(service: Service) -> None:
+    """K5: full stock, too many fetches (K3) and empty stock look as they do to anybody."""
+    plenty = FULL_BUNDLES_AN_HOUR + 1
+    _, ann = await registered(service, plenty, plenty)
+    _, eve = await registered(service, plenty, plenty)
     _, bob = await registered(service)
     await service.keys.accounts.set_blocked(ann, bob.user, True)
-    (blocked,) = (await service.keys.bundles.fetch(bob, ann.user)).devices
-    await service.keys.accounts.set_blocked(ann, bob.user, False)
-    for _ in range(2):
-        await service.keys.bundles.fetch(bob, ann.user)
-    (empty,) = (await service.keys.bundles.fetch(bob, ann.user)).devices
-    assert replace(blocked, stock=empty.stock) == empty
-    assert blocked.stock == Stock(2, 2)
+    for _ in range(plenty):
+        shapes = [shape(await service.keys.bundles.fetch(bob, of.user)) for of in (ann, eve)]
+        assert shapes[0] == shapes[1]
+    assert shape(await service.keys.bundles.fetch(bob, ann.user)) == [(1, False, True)]
+    assert await service.keys.bundles.count(ann) == Stock(1, 1)
+
+
+def shape(found: Bundles) -> list[tuple[int, bool, bool]]:
+    """What a fetch shows of a person beside random bytes."""
+    return [(one.device, one.one_time is not None, one.kem_is_last_resort) for one in found.devices]
 
 
 async def test_an_unknown_account_and_one_without_keys_have_one_answer(service: Service) -> None:
