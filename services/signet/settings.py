@@ -88,6 +88,12 @@ class Settings(BaseSettings):
     logins_a_minute: int = Field(
         limits.LOGINS_A_MINUTE, ge=1, description="From one address. Raise behind a proxy."
     )
+    send_burst: float = Field(
+        limits.SEND_BURST, ge=1, description="Sends of one device at once, before it is slowed."
+    )
+    send_rate: float = Field(
+        limits.SEND_RATE, gt=0, description="Sends a second that a device may go on with."
+    )
     log_format: Format = Field(
         "auto", description="`console`, `json`, or `auto`: console on a terminal, else JSON."
     )

@@ -217,6 +217,8 @@ def gateway_config(settings: Settings, resume_key: bytes) -> GatewayConfig:
         grpc_host=settings.host,
         grpc_port=settings.grpc_port,
         origins=origins,
+        send_burst=settings.send_burst,
+        send_rate=settings.send_rate,
         hold_time=settings.hold_s,
     )
 

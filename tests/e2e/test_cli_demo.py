@@ -18,6 +18,6 @@ async def test_a_quick_bench_measures_both_transports(tmp_path: Path) -> None:
     assert done.status == 0, done.err
     for transport in ("websocket", "grpc"):
         measured = done.json["transports"][transport]
-        assert [phase["phase"] for phase in measured["phases"]] == ["100/s", "closed loop"]
+        assert [phase["phase"] for phase in measured["phases"]] == ["100/s", "closed"]
         assert all(phase["messages"] > 0 for phase in measured["phases"])
         assert measured["idle"]["streams"] > 0

@@ -160,7 +160,7 @@ class Load:
             for person in self._people:
                 person.on_done = lambda _: None
 
-        return await self._measured("closed loop", send)
+        return await self._measured("closed", send)
 
     async def warm_up(self) -> None:
         """Everybody writes once, so that nobody is a stranger."""
