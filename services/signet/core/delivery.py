@@ -59,6 +59,11 @@ class Delivery:
         self._window_items = window_items
         self._window_bytes = window_bytes
 
+    def start(self, acknowledged: Position) -> None:
+        """The attachment begins: an earlier one may have acknowledged more since it was made."""
+        self.cursor = self.acknowledged = acknowledged
+        self._sent = max(self._sent, acknowledged)
+
     @property
     def room(self) -> bool:
         """Whether the window takes another item."""

@@ -62,23 +62,22 @@ class Attachments:
     def _admit(self, person: Person, link: int, frame: Attach) -> None:
         inbox = person.inboxes.get(frame.address.device.device)
         if inbox is None or not is_of_account(person, frame):
-            self._refuse(link, frame, Code.DEVICE_REMOVED)
+            self._refuse(link, frame.session, Code.DEVICE_REMOVED)
         elif frame.counter < inbox.counter + (not frame.again):  # O4
-            self._refuse(link, frame, Code.STALE_CONNECTION)
+            self._refuse(link, frame.session, Code.STALE_CONNECTION)
         elif frame.resume_counter is not None and frame.resume_counter not in inbox.resumable:
-            self._refuse(link, frame, Code.RESUME_REFUSED)
+            self._refuse(link, frame.session, Code.RESUME_REFUSED)
         elif frame.position > inbox.last:  # R5: claims what was never given
-            self._refuse(link, frame, Code.ACK_BEYOND_SENT)
+            self._refuse(link, frame.session, Code.ACK_BEYOND_SENT)
         else:
             self._connect(inbox, link, frame)
 
-    def _refuse(self, link: int, frame: Attach, code: Code) -> None:
-        self._context.tell(link, [Drop(frame.session, code)])
+    def _refuse(self, link: int, session: int, code: Code) -> None:
+        self._context.sessions.pop((link, session), None)
+        self._context.tell(link, [Drop(session, code)])
 
     def _connect(self, inbox: Inbox, link: int, frame: Attach) -> None:
-        """Displace an older session; say Attached when the counter is durable (S3, S4)."""
-        if inbox.session is not None and not is_same_stream(inbox.session, link, frame):
-            self._context.drop(inbox.session, Code.DISPLACED)
+        """Say Attached when the counter is durable (S4); until then an older session goes on."""
         delivery = Delivery(inbox.acknowledged, frame.window_items, frame.window_bytes)
         session = Session(
             link,
@@ -88,11 +87,12 @@ class Attachments:
             frame.capabilities,
             frame.heartbeat_s,
             delivery,
+            again=frame.again,
         )
-        inbox.session = session
         inbox.resumable = resumable(inbox, frame)
         inbox.counter = frame.counter
         self._context.sessions[link, frame.session] = inbox
+        self._context.attaching[link, frame.session] = session
         self._write_connected(inbox, lambda: self._connected(inbox, session, frame.position))
 
     def _write_connected(self, inbox: Inbox, done: Callable[[], None]) -> None:
@@ -101,12 +101,32 @@ class Attachments:
         self._context.writer.add(Write(connected=[(shard, note)], done=done))
 
     def _connected(self, inbox: Inbox, session: Session, position: Position) -> None:
-        if inbox.session is not session:
+        """An older session is displaced when the new one is there, not before (S3, S7)."""
+        attaching = self._context.attaching.pop((session.link, session.number), None)
+        if attaching is not session:
+            return  # its stream is gone already
+        if session.claimed > inbox.durable:
+            self._refuse(session.link, session.number, Code.ACK_BEYOND_SENT)
             return
+        position = max(position, session.claimed)
+        older, inbox.session = inbox.session, session
+        session.delivery.start(inbox.acknowledged)
         self._context.tell(session.link, [Attached(session.number, inbox.acknowledged)])
+        if older is not None and self._is_same_stream(older, session):
+            if older.link != session.link:  # the same stream, over another link
+                self._context.sessions.pop((older.link, older.number), None)
+        elif older is not None:
+            self._context.drop(older, Code.DISPLACED)
         self._presences.changed(inbox.device.user)
         metrics.ATTACHED.set(len(self._context.sessions))
         self._context.spawn(self._settle(inbox, session, position))
+
+    def _is_same_stream(self, older: Session, session: Session) -> bool:
+        """Whether a stream came again, over the same link or another of the same gateway."""
+        links = self._context.links
+        if not session.again or older.number != session.number:
+            return False
+        return links[older.link].gateway == links[session.link].gateway
 
     async def _settle(self, inbox: Inbox, session: Session, position: Position) -> None:
         """What the device had when it said Hello is acknowledged by it; then the rest goes."""
@@ -123,7 +143,7 @@ class Attachments:
                 break
         if inbox.session is session:
             session.delivery.skip(position)
-            session.delivery.acknowledged = max(session.delivery.acknowledged, position)
+            session.delivery.ack(position)  # what of it was pushed meanwhile is in `done` already
             self._acknowledge(inbox, position, done)
             self._follow(inbox, session)
 
@@ -204,7 +224,7 @@ class Attachments:
     def read_after(self, link: int, frame: ReadAfter) -> None:
         """The device misses something: it is read from the store (R3)."""
         inbox = self._context.sessions.get((link, frame.session))
-        if inbox is None or inbox.session is None:
+        if inbox is None or not inbox.session or not inbox.session.is_of(link, frame.session):
             return
         session = inbox.session
         gone = session.delivery.acknowledged
@@ -218,11 +238,19 @@ class Attachments:
 
     def acked(self, link: int, frame: Acked) -> None:
         """The device has it: delete, tell the senders (R4)."""
+        if attaching := self._context.attaching.get((link, frame.session)):
+            attaching.claimed = max(attaching.claimed, frame.up_to)
+            return
         inbox = self._context.sessions.get((link, frame.session))
-        if inbox is None or inbox.session is None:
+        if inbox is None or not inbox.session or not inbox.session.is_of(link, frame.session):
             return
         session = inbox.session
         done = session.delivery.ack(frame.up_to)
+        if done is None and session.again and frame.up_to <= inbox.durable:
+            self._context.spawn(
+                self._settle(inbox, session, frame.up_to)
+            )  # the old link brought it
+            return
         if done is None:
             self._context.drop(session, Code.ACK_BEYOND_SENT)
             return
@@ -249,8 +277,9 @@ class Attachments:
 
     def detach(self, link: int, number: int) -> None:
         """The stream is gone."""
+        self._context.attaching.pop((link, number), None)
         inbox = self._context.sessions.pop((link, number), None)
-        if inbox is not None and inbox.session and inbox.session.number == number:
+        if inbox is not None and inbox.session and inbox.session.is_of(link, number):
             inbox.session = None
             self._presences.changed(inbox.device.user)
         metrics.ATTACHED.set(len(self._context.sessions))
@@ -300,11 +329,6 @@ class Attachments:
         self._context.writer.add(Write(dropped=[(shard, DeviceId(person.id, device))]))
         dropped = Event(Topic.AUDIT, person.id, "INBOX_DROPPED", now_ms, device)
         self._context.events.publish(dropped)
-
-
-def is_same_stream(session: Session, link: int, frame: Attach) -> bool:
-    """Whether a stream that is attached comes again over the same link."""
-    return frame.again and (session.link, session.number) == (link, frame.session)
 
 
 def resumable(inbox: Inbox, frame: Attach) -> tuple[int, ...]:

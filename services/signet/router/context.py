@@ -48,6 +48,7 @@ class Context:
     epochs: dict[ShardId, Epoch] = field(default_factory=dict)
     links: dict[int, OpenLink] = field(default_factory=dict)
     sessions: dict[tuple[int, int], Inbox] = field(default_factory=dict)
+    attaching: dict[tuple[int, int], Session] = field(default_factory=dict)
 
     def shard(self, user: UserId) -> ShardId:
         return shard_of(user, self.shards)

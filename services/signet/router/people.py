@@ -12,7 +12,7 @@ import structlog
 
 from signet.core import limits
 from signet.core.delivery import Delivery
-from signet.core.ids import DeviceAddress, DeviceId, Position, UserId
+from signet.core.ids import START, DeviceAddress, DeviceId, Position, UserId
 from signet.ports.inbox import Entry, Head, InboxStore, StoreUnavailable
 from signet.ports.users import User, Users
 
@@ -31,6 +31,12 @@ class Session:
     heartbeat_s: int
     delivery: Delivery
     status: int = 2  # ONLINE
+    claimed: Position = START  # acknowledged before Attached could be said
+    again: bool = False  # a stream that comes again may acknowledge what it was brought before
+
+    def is_of(self, link: int, number: int) -> bool:
+        """Whether this is the attachment that a gateway calls so."""
+        return (self.link, self.number) == (link, number)
 
 
 @dataclass(slots=True)
@@ -167,7 +173,10 @@ class People:
         person = self._known.setdefault(user_id, Person(user_id, None, 0.0))
         person.user, person.loaded_at = user, self._clock()
         for then in self._waiting.pop(user_id, ()):
-            then(person)
+            try:
+                then(person)
+            except Exception:  # a bug there must not silence those that wait behind it
+                log.exception("what waited for a person failed")
 
     def _forget(self) -> None:
         """Keep memory bounded: those whom nobody is attached for, and who owe nothing, go first."""

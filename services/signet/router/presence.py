@@ -25,6 +25,7 @@ class Presences:
         self._context = context
         self._watchers: defaultdict[UserId, set[Watcher]] = defaultdict(set)
         self._watched: dict[Watcher, tuple[UserId, frozenset[UserId]]] = {}
+        self._told: dict[Watcher, dict[UserId, tuple[Status, int]]] = {}
         self._dirty: set[UserId] = set()
 
     # --- whose presence changes ---------------------------------------------------------------
@@ -104,6 +105,7 @@ class Presences:
     def forget(self, watcher: Watcher) -> None:
         """The session is gone, or watches others now."""
         _, users = self._watched.pop(watcher, (None, frozenset()))
+        self._told.pop(watcher, None)
         for user in users:
             self._watchers[user].discard(watcher)
             if not self._watchers[user]:
@@ -116,18 +118,24 @@ class Presences:
     async def _tell(self, watcher: Watcher, viewer: UserId, users: list[UserId]) -> None:
         try:
             loaded = await self._context.users.load([*users, viewer])
-            pairs = [(user, viewer) for user in users]
-            written = await self._context.users.have_written(pairs)
+            written = await self._context.users.have_written([(user, viewer) for user in users])
             seen = await self._context.presence.get(users)
         except StoreUnavailable:
             return  # presence may be late (P8); the next change tells
-        if watcher not in self._watched or viewer not in loaded:
+        if watcher not in self._watched:
             return
+        told = self._told.setdefault(watcher, {})
         for user in users:
-            if user in loaded and visible(loaded[user], loaded[viewer], (user, viewer) in written):
+            may = user in loaded and viewer in loaded
+            may = may and visible(loaded[user], loaded[viewer], (user, viewer) in written)
+            status, last_seen_ms = Status.OFFLINE, 0
+            if may:
                 record = seen.get(user)
-                last_seen_ms = record.last_seen_ms if record else 0
-                status = self.status(user)
+                status, last_seen_ms = self.status(user), record.last_seen_ms if record else 0
+            # Whoever may not see, and who looks at nobody, is told "offline" once and never more:
+            # a frame at each change would tell that something changed.
+            if may or told.get(user) != (status, last_seen_ms):
+                told[user] = (status, last_seen_ms)
                 frame = presence_frame(user, status, last_seen_ms)
                 self._context.tell(watcher[0], [Push(watcher[1], frame)])
 

@@ -118,6 +118,10 @@ class Receipts:
     def _tell(self, person: Person, body: bytes) -> None:
         numbered, entries, now_ms = [], [], self._context.now_ms()
         for inbox in person.inboxes.values():
+            if person.user is None or inbox.device.device not in person.user.devices:
+                continue
+            inbox.items += 1
+            inbox.bytes += len(body)
             position = inbox.number(self._context.epoch(inbox.device))
             numbered.append((inbox, position, body))
             shard = self._context.shard(person.id)

@@ -293,6 +293,7 @@ class Router:
 
         def review(person: Person) -> None:
             self._attachments.reviewed(person, before)
+            self._presences.changed(user)  # whom it is shown to may be others now
             if known is None:
                 self._spawn(self._attachments.drop_forgotten(person))
 

@@ -31,6 +31,7 @@ class Sends:
         self._context = context
         self._conversations = Conversations()
         self._strangers = Strangers()
+        self._fleeting_strangers = Strangers()
         self._under_way: dict[tuple[Key, bytes], list[Reply]] = {}
         self._noted: set[tuple[UserId, UserId]] = set()
 
@@ -121,7 +122,10 @@ class Sends:
             reply(refusal(send, Code.STRANGER_LIMIT, limits.STRANGER_RETRY_AFTER))
             return
         self._strangers.answered(key.sender.device.user, person.id)
-        self._judge(person, key.sender, send, reply)
+        # Whoever was in memory before the wait may have been forgotten and loaded again.
+        self._context.people.with_person(
+            person.id, lambda here: self._judge(here, key.sender, send, reply)
+        )
 
     def _append(self, person: Person, key: Key, send: Send, reply: Reply, *, keep: bool) -> None:
         """Number it and queue it. From here on its fate is the store's (J2)."""
@@ -198,10 +202,30 @@ class Sends:
             self._noted.discard(pair)  # with the next message
 
     def _fleeting(self, person: Person, sender: DeviceAddress, send: Send) -> None:
-        """To those who are attached now (M9); somebody blocked is heard by nobody."""
+        """To those who are attached now (M9); somebody blocked is heard by nobody (M10)."""
         assert person.user is not None
-        if sender.device.user in person.user.blocked:
+        user = sender.device.user
+        if user in person.user.blocked:
             return
+        if user != person.id and self._fleeting_strangers.full(user, person.id):
+            self._context.spawn(self._fleeting_stranger(person.id, sender, send))
+            return
+        self._fleeting_strangers.accepted(user, person.id)
+        self._push_fleeting(person, sender, send)
+
+    async def _fleeting_stranger(self, to: UserId, sender: DeviceAddress, send: Send) -> None:
+        """As with messages: so many, until the recipient has written back."""
+        back = (to, sender.device.user)
+        try:
+            written = back in await self._context.users.have_written([back])
+        except StoreUnavailable:
+            return
+        person = self._context.people.known(to)
+        if written and person is not None:
+            self._fleeting_strangers.answered(sender.device.user, to)
+            self._push_fleeting(person, sender, send)
+
+    def _push_fleeting(self, person: Person, sender: DeviceAddress, send: Send) -> None:
         for content in send.contents:
             inbox = person.inboxes.get(content.device)
             session = inbox.session if inbox else None

@@ -99,7 +99,14 @@ class Writer:
                     await self._confirmed(partial(self._store.append, self._batches(group)))
                 for write in group:
                     self.pending_bytes -= write.size
-                    write.done()
+                    self._follow(write)
+
+    def _follow(self, write: Write) -> None:
+        """What follows from one write; a bug there must not silence the others."""
+        try:
+            write.done()
+        except Exception:
+            log.exception("what follows from a write failed")
 
     def _gather(self) -> list[Write]:
         if self._waiting[0].dropped:  # neither what came before it nor what comes after is mixed in
@@ -155,6 +162,11 @@ class Writer:
                 self.failing = True
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 1.0)
+            except Exception:
+                log.exception(
+                    "the store failed in a way it does not promise; this incarnation ends"
+                )
+                await self._ends()
             else:
                 self.failing = False
                 metrics.APPEND_SECONDS.observe(time.perf_counter() - started)

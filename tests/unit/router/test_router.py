@@ -1,7 +1,8 @@
 """One router on a real SQLite store, seen from the devices on its links."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from signet.core.link import ToRouter, WatchUsers
 from signet.core.shards import shard_of
 from signet.ports.users import Audience
 from signet.router.router import Router, boot_clock
+from signet.router.writer import Write
 from tests.support.devices import Device
 from tests.support.known_users import KnownUsers
 
@@ -348,6 +350,81 @@ async def test_presence_is_told_to_those_who_may_see_it(
         BOB, 2, {1: 1}, {1: 11}, frozenset(), Audience.NOBODY
     )
     alice.link.submit([ToRouter(shard_of(BOB, SHARDS), watch)])
+    await alice.until(lambda: statuses() == [1, 2, 1, 1])
+    assert alice.frames[-1].presence.last_seen_ms == 0
+
+
+async def test_a_newer_stream_is_there_before_the_older_one_is_displaced(
+    router: Router, bob: Device
+) -> None:
+    newer = Device(router, BOB)
+    newer.counter = bob.counter
+    order: list[str] = []
+    await newer.connect()
+    await asyncio.gather(
+        noted(order, "attached", newer, lambda: bool(newer.attached)),
+        noted(order, "displaced", bob, lambda: bool(bob.drops)),
+    )
+    assert order == ["attached", "displaced"]  # S7: a move loses nobody
+
+
+async def noted(order: list[str], word: str, device: Device, met: Callable[[], bool]) -> None:
+    await device.until(met)
+    order.append(word)
+
+
+async def test_a_stranger_who_types_without_end_is_not_heard_until_answered(
+    alice: Device, bob: Device, users: KnownUsers
+) -> None:
+    def heard() -> int:
+        return sum(frame.WhichOneof("body") == "fleeting" for frame in bob.frames)
+
+    for _ in range(limits.STRANGER_UNANSWERED + 5):
+        alice.send(BOB, 0, base=0, fleeting=True)
+    await alice.until(lambda: len(alice.answers) == limits.STRANGER_UNANSWERED + 5)
+    assert heard() == limits.STRANGER_UNANSWERED
+    users.written.add((BOB, ALICE))
+    alice.send(BOB, 0, base=0, fleeting=True)
+    await bob.until(lambda: heard() == limits.STRANGER_UNANSWERED + 1)
+
+
+async def test_who_is_blocked_sees_what_somebody_offline_gives(
+    router: Router, alice: Device, bob: Device, users: KnownUsers
+) -> None:
+    watch = WatchUsers(1, alice.address, (BOB,))
+    alice.link.submit([ToRouter(shard_of(BOB, SHARDS), watch)])
+
+    def seen() -> list[tuple[int, bool]]:
+        frames = [f.presence for f in alice.frames if f.WhichOneof("body") == "presence"]
+        return [(p.status, p.last_seen_ms > 0) for p in frames]
+
+    await alice.until(lambda: seen() == [(2, True)])
+    users.block(BOB, ALICE)
+    await router.changed(BOB)
+    await alice.until(lambda: seen() == [(2, True), (1, False)])
+    bob.detach()  # and hears nothing of what happens then
     alice.send(ALICE, 1, devices={})
     await alice.until(lambda: len(alice.answers) == 1)
-    assert statuses() == [1, 2, 1]
+    assert len(seen()) == 2
+
+
+async def test_what_an_earlier_link_brought_may_be_acknowledged_on_the_next(
+    alice: Device, bob: Device
+) -> None:
+    message = alice.send(BOB, 1)
+    await bob.until(lambda: len(bob.items) == 1)
+    brought = bob.items[0].position
+    await bob.connect(again=True)
+    bob.ack(Position(brought.epoch, brought.seq))
+    await alice.until(lambda: alice.delivered == [message])
+    assert bob.drops == []
+
+
+async def test_a_bug_behind_one_write_does_not_silence_the_next(
+    router: Router, alice: Device, bob: Device
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("a bug")
+
+    router._context.writer.add(Write(done=broken))
+    assert (await alice.sent(BOB, 1)).code is None
