@@ -123,10 +123,10 @@ class Attachments:
 
     def _is_same_stream(self, older: Session, session: Session) -> bool:
         """Whether a stream came again, over the same link or another of the same gateway."""
-        links = self._context.links
-        if not session.again or older.number != session.number:
-            return False
-        return links[older.link].gateway == links[session.link].gateway
+        before = self._context.links.get(older.link)
+        now = self._context.links.get(session.link)
+        same = session.again and older.number == session.number
+        return same and before is not None and now is not None and before.gateway == now.gateway
 
     async def _settle(self, inbox: Inbox, session: Session, position: Position) -> None:
         """What the device had when it said Hello is acknowledged by it; then the rest goes."""
