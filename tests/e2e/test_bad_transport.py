@@ -64,7 +64,11 @@ NOT_WEBSOCKET = {
     "fragmented ping": (frame(9, b"x", first=0), Code.MALFORMED),
     "claims a gigabyte": (b"\x82\xff" + (2**30).to_bytes(8, "big"), Code.FRAME_TOO_LARGE),
     "too large in parts": (
-        frame(BINARY, bytes(2**19), first=0) + frame(0, b"x"),
+        frame(BINARY, bytes(limits.MAX_HELLO), first=0) + frame(0, b"x"),
+        Code.FRAME_TOO_LARGE,
+    ),
+    "in too many parts": (
+        frame(BINARY, b"x", first=0) + frame(0, b"x", first=0) * limits.MAX_FRAGMENTS,
         Code.FRAME_TOO_LARGE,
     ),
 }

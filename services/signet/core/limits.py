@@ -14,6 +14,8 @@ MAX_CONTENT = 32 * KIB
 MAX_FRAME = 512 * KIB
 # The Hello frame alone, before anybody is known. Raise: strangers may cost more.
 MAX_HELLO = 8 * KIB
+# Parts of one WebSocket message. Raise: a stranger's message of one-byte parts costs more.
+MAX_FRAGMENTS = 64
 # Sends of one conversation that may wait for their answer. Raise: more to send again after a cut.
 MAX_UNANSWERED = 64
 # People whose presence one stream watches.
@@ -94,6 +96,9 @@ MOVE_PERIOD = 300.0  # of MAX_MOVES
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 60.0  # the longest wait
 BACKOFF_CALM = 60.0  # an open stream for so long starts n again
+# Between two tries that somebody asks for while the back-off runs (a send, `reconnect`). Raise: who
+# writes while a server restarts waits. Lower: those who write hit a server that is coming back.
+BACKOFF_HURRY = 2.0
 
 # --- Holding (P7, H1) -------------------------------------------------------------------------
 
@@ -170,6 +175,8 @@ MAX_PROOF = 8 * KIB
 # key that is not among them. Raise: a key that it took back is believed for longer.
 JWKS_TTL = 300.0
 JWKS_RETRY = 10.0  # see JWKS_TTL
+# How often what routers were not told yet (of removed devices, of take-overs) is told again.
+TELL_AGAIN = 5.0
 # Cost of a guess of a recovery key or PIN from a stolen database: memory is 128 * 8 * N bytes.
 SCRYPT_N = 2**14
 SCRYPT_AT_ONCE = 2  # hashes computed at the same time. Raise: more memory, more CPU for strangers.
@@ -195,6 +202,11 @@ READ_RECEIPT_IDS = 200  # of READ_RECEIPT_DELAY
 # Bits of proof of work that a client gives for an account: 2^26 tries are a minute or two. Raise:
 # a server can keep a client busy for longer. Lower: a server under attack cannot ask for enough.
 MAX_WORK_BITS = 26
+# The latest clock that a peer may claim: the beginning of the year 9999, which calendars print. A
+# later clock is taken as this one. Raise: numbers that SQLite or a calendar cannot hold.
+MAX_CLOCK_MS = 253_370_764_800_000
+# Bytes of a reaction: the longest sequences of emoji have about 40. Raise: text hides in them.
+MAX_EMOJI = 64
 # A call to the keys service that is not answered. Lower: slow networks fail. Raise: later retries.
 REST_TIMEOUT = 20.0
 # How long before its end a token is renewed. Raise: more logins. Lower: refusals by slow clocks.

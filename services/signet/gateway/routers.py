@@ -161,6 +161,12 @@ class Owners:
             self._acks[session.number] = (session.shard, up_to)
             self._flush_soon()
 
+    def leaving(self, session: "Session") -> None:
+        """What it acknowledged goes before its Detach, or nobody is told DELIVERED."""
+        known = self._acks.pop(session.number, None)
+        if known is not None:
+            self.tell(known[0], Acked(session.number, known[1]))
+
     def _put(self, owner: Owner, shard: ShardId, body: ToRouterBody) -> None:
         owner.uplink.waiting.append(ToRouter(shard, body, owner.incarnation, owner.epoch))
         self._flush_soon()

@@ -69,6 +69,11 @@ class Session:
 
     # --- from the client ----------------------------------------------------------------------
 
+    @property
+    def max_frame(self) -> int:
+        """Bytes of a frame: strangers may cost less."""
+        return limits.MAX_FRAME if self._attach else limits.MAX_HELLO
+
     def receive(self, data: bytes) -> None:
         """One frame off the wire. Never raises."""
         if self.state is State.CLOSED:
@@ -76,7 +81,7 @@ class Session:
         self.heard = self._hub.clock()
         self._hub.frames_in += 1
         try:
-            if len(data) > (limits.MAX_FRAME if self._attach else limits.MAX_HELLO):
+            if len(data) > self.max_frame:
                 raise SignetError(Code.FRAME_TOO_LARGE)
             self._handle(convert.parse(data))
         except SignetError as error:
@@ -317,6 +322,7 @@ class Session:
         greeted = self.state in _LIVE
         self.state = State.CLOSED
         if self._attach is not None:
+            self._hub.owners.leaving(self)
             self._to_owner(Detach(self.number))
             gone, self._watching = self._watching, {}
             for shard in gone:

@@ -115,7 +115,17 @@ class Reports:
 class WebSocketEdge(picows.WSListener):
     """One connection: an Edge for its session, a listener for picows."""
 
-    __slots__ = ("_closing", "_edges", "_hub", "_part", "_raw", "_refusal", "_session", "_ws")
+    __slots__ = (
+        "_closing",
+        "_edges",
+        "_hub",
+        "_part",
+        "_parts",
+        "_raw",
+        "_refusal",
+        "_session",
+        "_ws",
+    )
 
     def __init__(self, hub: Hub, edges: "set[WebSocketEdge]") -> None:
         super().__init__()
@@ -124,7 +134,8 @@ class WebSocketEdge(picows.WSListener):
         self._refusal: SignetError | None = None
         self._ws: picows.WSTransport | None = None
         self._raw: asyncio.Transport | None = None
-        self._part: bytes | None = None
+        self._part: bytearray | None = None
+        self._parts = 0
         self._closing: asyncio.TimerHandle | None = None
 
     # --- the upgrade --------------------------------------------------------------------------
@@ -194,11 +205,15 @@ class WebSocketEdge(picows.WSListener):
         if frame.rsv1 or frame.rsv2 or frame.rsv3 or starts == (self._part is not None):
             session.fault(SignetError(Code.MALFORMED, "not WebSocket"))
             return
-        self._part = (self._part or b"") + frame.get_payload_as_bytes()
-        if len(self._part) > limits.MAX_FRAME:
+        if self._part is None:
+            self._part, self._parts = bytearray(), 0
+        self._part += frame.get_payload_as_memoryview()
+        self._parts += 1
+        if len(self._part) > session.max_frame or self._parts > limits.MAX_FRAGMENTS:
+            self._part = None
             session.fault(SignetError(Code.FRAME_TOO_LARGE))
         elif frame.fin:
-            whole, self._part = self._part, None
+            whole, self._part = bytes(self._part), None
             session.receive(whole)
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:

@@ -4,7 +4,8 @@ from signet.core.errors import Code
 from signet.v1 import messaging_pb2 as pb
 from tests.support.gateways import ALICE, BOB, World
 from tests.support.opening import Open
-from tests.support.streams import code_of, hello, send
+from tests.support.raw_websocket import BINARY, RawWebSocket, frame
+from tests.support.streams import WebSocketStream, code_of, hello, send
 
 
 async def test_a_message_goes_from_hello_to_ack_and_its_receipt_comes_back(
@@ -48,3 +49,29 @@ async def test_a_resume_token_spares_the_login(here: World, open_stream: Open) -
     async with open_stream(here) as again:
         await again.send(hello("", 2, resume_token=token))
         assert (await again.until("welcome")).welcome.resumed
+
+
+async def test_an_ack_right_before_bye_is_heard(here: World) -> None:
+    """Both in one segment: the acknowledgement goes to the owner before the end does."""
+    async with (
+        WebSocketStream(here.url) as alice,
+        RawWebSocket(*here.gateway.websocket_address) as bob,
+    ):
+        await alice.send(hello(here.keys.token(ALICE)))
+        bob.write(frame(BINARY, hello(here.keys.token(BOB)).SerializeToString()))
+        await alice.until("caught_up")
+        await alice.send(send(BOB, 1, b"sealed"))
+        item = await pushed(bob)
+        ack = pb.ClientFrame(ack=pb.Ack(up_to=item.position)).SerializeToString()
+        bye = pb.ClientFrame(bye=pb.Bye()).SerializeToString()
+        bob.write(frame(BINARY, ack) + frame(BINARY, bye))
+        receipt = (await alice.until("item")).item
+        assert list(receipt.delivered.message_ids) == [(1).to_bytes(16, "big")]
+
+
+async def pushed(stream: RawWebSocket) -> pb.Item:
+    while (part := await stream._frame()) is not None:
+        server_frame = pb.ServerFrame.FromString(part[1])
+        if server_frame.WhichOneof("body") == "item":
+            return server_frame.item
+    raise AssertionError("the stream ended")
