@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, insert, inspect
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from signet.adapters.directory_engine import make_engine
 from signet.adapters.directory_sql import SqlDirectory, open_directory
 from signet.adapters.directory_tables import metadata
+from signet.core.ids import UserId
 from signet.ports.inbox import StoreUnavailable
 from tests.contract.directories import (
     directory,
@@ -21,6 +22,21 @@ from tests.contract.directories import (
 from tests.support.directories import registered
 
 __all__ = ["directory", "postgres_directory_url", "sqlite_directory_url"]
+
+
+AT_FIRST = {
+    "user_id": bytes(16),
+    "identity_key": bytes(33),
+    "findable": False,
+    "presence": 1,
+    "recovery_hash": b"hash",
+    "lock_hash": b"",
+    "generation": 1,
+    "version": 1,
+    "last_device": 1,
+    "tries": 0,
+    "tries_since_ms": 0,
+}
 
 
 def differences(connection: Connection) -> object:
@@ -49,6 +65,21 @@ async def test_migrations_go_down_to_nothing_and_up_again(directory: SqlDirector
     assert await look(directory, tables) == {"alembic_version"}
     await directory.migrate()
     assert await look(directory, differences) == []
+
+
+@every_adapter
+async def test_accounts_of_the_first_tables_are_kept_by_the_next(directory: SqlDirectory) -> None:
+    """What was not there is as if nobody had taken an account over."""
+    await directory.migrate("base")
+    await directory.migrate("0001")
+    user = UserId(bytes(16))
+    async with directory._engine.begin() as connection:
+        await connection.execute(insert(metadata.tables["account"]).values(AT_FIRST))
+    await directory.migrate()
+    account = await directory.account(user)
+    assert account is not None
+    assert (account.recovery_hash, account.former_recovery_hash) == (b"hash", b"")
+    assert list(await directory.untold()) == []
 
 
 @every_adapter

@@ -1,5 +1,6 @@
 """A keys service on a directory of its own, with its clock in the test's hand."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ class Told:
     low: list[tuple[DeviceId, int, int]] = field(default_factory=list)
     audit: list[str] = field(default_factory=list)
     away: Exception | None = None  # what every call raises: owners cannot be reached
+    heard: asyncio.Event = field(default_factory=asyncio.Event)  # set by each call
 
     async def changed(self, user: UserId) -> None:
         self._reach()
@@ -59,6 +61,7 @@ class Told:
     def _reach(self) -> None:
         if self.away:
             raise self.away
+        self.heard.set()
 
     def publish(self, event: Event) -> None:
         self.audit.append(event.type)

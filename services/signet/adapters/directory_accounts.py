@@ -4,12 +4,24 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, case, delete, insert, select, true, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Row,
+    case,
+    delete,
+    exists,
+    insert,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from signet.adapters.directory_engine import SqlStore
 from signet.adapters.directory_keys import store_keys
 from signet.adapters.directory_tables import account, device, invitation, spent_token
+from signet.adapters.directory_telling import put_untold
 from signet.core.ids import DeviceId, UserId
 from signet.core.limits import MAX_DEVICE_ID, MAX_DEVICES
 from signet.ports.directory import (
@@ -25,6 +37,7 @@ from signet.ports.directory import (
     PersonKnown,
     Replacement,
     TooManyDevices,
+    Untold,
 )
 from signet.ports.users import Audience
 
@@ -59,6 +72,7 @@ class SqlAccounts(SqlStore):
             values = {
                 "identity_key": replacement.identity_key,
                 "recovery_hash": replacement.recovery_hash,
+                "former_recovery_hash": before.recovery_hash,
                 "generation": before.generation + 1,
                 "version": before.version + 1,
                 "last_device": number,
@@ -67,9 +81,32 @@ class SqlAccounts(SqlStore):
             await tx.execute(update(account).where(account.c.user_id == user).values(values))
             new = DeviceId(user, number)
             await _put_device(tx, new, replacement.device, generation=before.generation + 1)
+            await put_untold(tx, Untold(user, before.version + 1, True, tuple(dropped)))
             return await _load(tx, user), dropped
 
         return await self._write(work)
+
+    async def repeat_replacement(self, user: UserId, replacement: Replacement) -> Account:
+        async def work(tx: AsyncConnection) -> Account:
+            found = await _load(tx, user, lock=True)
+            again = found.replaced_by(replacement.identity_key, replacement.device)
+            if again is None or found.generation != replacement.generation:
+                raise NoSuchAccount
+            values = {"recovery_hash": replacement.recovery_hash, "tries": 0}
+            await tx.execute(update(account).where(account.c.user_id == user).values(values))
+            await store_keys(tx, DeviceId(user, again.id), replacement.device.keys)
+            return await _load(tx, user)
+
+        return await self._write(work)
+
+    async def settle_replacement(self, at: DeviceId) -> None:
+        of_device = exists().where(device.c.user_id == at.user, device.c.device_id == at.device)
+        settled = update(account).where(account.c.user_id == at.user, of_device)
+
+        async def work(tx: AsyncConnection) -> None:
+            await tx.execute(settled.values(former_recovery_hash=None))
+
+        await self._write(work)
 
     async def add_device(self, user: UserId, new: NewDevice) -> Device:
         async def work(tx: AsyncConnection) -> Device:
@@ -98,7 +135,9 @@ class SqlAccounts(SqlStore):
             )
             raised = {"generation": account.c.generation + 1, "version": account.c.version + 1}
             await tx.execute(update(account).where(account.c.user_id == gone.user).values(raised))
-            return await _load(tx, gone.user)
+            changed = await _load(tx, gone.user)
+            await put_untold(tx, Untold(gone.user, changed.version, False, ()))
+            return changed
 
         return await self._write(work)
 
@@ -130,7 +169,9 @@ class SqlAccounts(SqlStore):
             except NoSuchAccount:
                 return ()
             await tx.execute(delete(account).where(account.c.user_id == user))
-            return [one.id for one in found.devices]
+            dropped = tuple(one.id for one in found.devices)
+            await put_untold(tx, Untold(user, found.version + 1, True, dropped))
+            return list(dropped)
 
         return await self._write(work)
 
@@ -280,6 +321,7 @@ def _account(row: Row[Any], devices: Sequence[Device]) -> Account:
         row.generation,
         row.version,
         devices,
+        row.former_recovery_hash or b"",
     )
 
 

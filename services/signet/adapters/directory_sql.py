@@ -16,13 +16,14 @@ from signet.adapters.directory_engine import make_engine
 from signet.adapters.directory_keys import SqlPreKeys
 from signet.adapters.directory_proofs import SqlProofs
 from signet.adapters.directory_relations import SqlRelations
+from signet.adapters.directory_telling import SqlTelling
 from signet.ports.inbox import StoreUnavailable
 
 MIGRATION_LOCK = 0x5169_6E65  # of PostgreSQL's advisory locks; any number that is ours alone
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-class SqlDirectory(SqlAccounts, SqlPreKeys, SqlProofs, SqlRelations):
+class SqlDirectory(SqlAccounts, SqlTelling, SqlPreKeys, SqlProofs, SqlRelations):
     """ports/directory.Directory. Make it with `open_directory`."""
 
     async def migrate(self, to: str = "head") -> None:

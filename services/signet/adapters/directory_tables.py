@@ -42,6 +42,7 @@ account = Table(
     Column("last_device", Integer, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("tries_since_ms", BigInteger, nullable=False),
+    Column("former_recovery_hash", LargeBinary),
     sqlite_with_rowid=False,
 )
 
@@ -104,6 +105,16 @@ used_key = Table(
     Column("key_id", BigInteger, primary_key=True, autoincrement=False),
     Column("digest", LargeBinary, nullable=False),
     _of_a_device(),
+    sqlite_with_rowid=False,
+)
+
+untold = Table(  # no foreign key: a deleted account is told as well
+    "untold",
+    metadata,
+    Column("user_id", LargeBinary, primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("replaced", Boolean, nullable=False),
+    Column("dropped", LargeBinary, nullable=False),  # a byte for each device id
     sqlite_with_rowid=False,
 )
 

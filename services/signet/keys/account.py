@@ -67,7 +67,7 @@ class OwnAccounts:
         check_device(gone)
         changed = await self._parts.directory.remove_device(gone)
         self._parts.audit(caller.user, "DEVICE_REMOVED", device)
-        await self._parts.tell_changed(caller.user)
+        await self._parts.outbox.tell(caller.user)
         return await self._own(changed)
 
     @refuses(missing=Code.DEVICE_REMOVED)
@@ -106,9 +106,9 @@ class OwnAccounts:
     @refuses()
     async def delete(self, user: UserId) -> None:
         """Forget an account, its keys and inboxes. For operators; an unknown one is no error."""
-        dropped = await self._parts.directory.delete_account(user)
+        await self._parts.directory.delete_account(user)
         self._parts.audit(user, "ACCOUNT_DELETED")
-        await self._parts.tell_replaced(user, tuple(dropped))
+        await self._parts.outbox.tell(user)
 
     async def _lock(self, pin: str | None) -> bytes | None:
         if not pin:

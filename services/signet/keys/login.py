@@ -9,6 +9,7 @@ from signet.keys import signatures
 from signet.keys.parts import MINUTE, Caller, Parts, network
 from signet.keys.refusals import refuses
 from signet.keys.tokens import Token
+from signet.ports.directory import Account
 
 NONCE_SIZE = 32
 _LABEL = b"signet-login-v1"
@@ -65,6 +66,7 @@ class Logins:
         login_key = device.login_key if device else _NOBODY
         if not signatures.is_login(login_key, signed, proof.signature) or device is None:
             raise SignetError(Code.UNAUTHENTICATED, "no such device, or not its signature")
+        await self._settle(account, at)
         found = DeviceAddress(at, device.registration_id, device.generation)
         return await parts.tokens.issue(found)
 
@@ -82,7 +84,13 @@ class Logins:
         device = account.device(address.device.device) if account else None
         if account is None or device is None or device.generation != address.generation:
             raise SignetError(Code.DEVICE_REMOVED)
+        await self._settle(account, address.device)
         return Caller(address, account)
+
+    async def _settle(self, account: Account | None, at: DeviceId) -> None:
+        """A device that was made by a take-over has its answer: the key before is over."""
+        if account is not None and account.former_recovery_hash:
+            await self._parts.directory.settle_replacement(at)
 
     async def _limit(self, name: str, address: str) -> None:
         most = self._parts.config.logins_a_minute

@@ -8,20 +8,17 @@ import structlog
 from signet.core.errors import Code, SignetError
 from signet.core.ids import DeviceAddress, DeviceId, UserId
 from signet.keys.config import Clock, KeysConfig, Randomness
+from signet.keys.outbox import AWAY, Outbox
 from signet.keys.passwords import Passwords
 from signet.keys.tokens import Tokens
 from signet.ports.directory import Account, Directory
 from signet.ports.events import Event, Events, Topic
-from signet.ports.inbox import StoreUnavailable
 from signet.ports.rate_limits import RateLimits
 from signet.ports.users import UserChanges
 
 HOUR, MINUTE = 3600, 60
 
 log = structlog.get_logger()
-
-# What telling may raise: owners of shards are away, or the store that they read is.
-_AWAY = (OSError, TimeoutError, StoreUnavailable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +34,7 @@ class Parts:
     randomness: Randomness
     passwords: Passwords
     tokens: Tokens
+    outbox: Outbox
 
     def now_ms(self) -> int:
         return int(self.clock() * 1000)
@@ -55,21 +53,14 @@ class Parts:
         """Tell the owners of the user's shard; USER_TTL makes good what is lost."""
         try:
             await self.changes.changed(user)
-        except _AWAY as error:
+        except AWAY as error:
             log.warning("a change of a user was not told", error=type(error).__name__)
-
-    async def tell_replaced(self, user: UserId, dropped: "tuple[int, ...]") -> None:
-        """The same, for an account that was taken over."""
-        try:
-            await self.changes.replaced(user, dropped)
-        except _AWAY as error:
-            log.warning("a take-over was not told", error=type(error).__name__)
 
     async def tell_low(self, device: DeviceId, one_time: int, one_time_kem: int) -> None:
         """The same, for a device whose one-time keys run out."""
         try:
             await self.changes.keys_low(device.user, device.device, one_time, one_time_kem)
-        except _AWAY as error:
+        except AWAY as error:
             log.warning("low keys were not told", error=type(error).__name__)
 
 

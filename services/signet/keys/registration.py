@@ -128,6 +128,9 @@ class Registrations:
         The recovery key, or the identity provider, says whose it is; then the registration lock.
         An unknown account and a wrong recovery key have the same answer (K5).
 
+        Whose answer was lost asks again with the same keys: the recovery key before is good for
+        that until the new device's token is first seen, and another one is said.
+
         Raises:
             SignetError: RATE_LIMITED, INVALID_ARGUMENT, BAD_SIGNATURE, REGISTRATION_REFUSED,
                 NOT_FOUND, LOCKED, KEY_ID_REUSED, STORE_UNAVAILABLE.
@@ -135,7 +138,7 @@ class Registrations:
         parts, application = self._parts, recovery.application
         await parts.limit("recover", network(address), parts.config.recoveries_an_hour, HOUR)
         await self._check(application)
-        account, admission = await self._entitled(recovery)
+        account, admission, again = await self._entitled(recovery)
         await self._unlock(account, recovery.registration_lock)
         recovery_key, recovery_hash = await self._new_recovery_key()
         replacement = Replacement(
@@ -145,9 +148,12 @@ class Registrations:
             self._device(application),
             admission,
         )
-        replaced, dropped = await parts.directory.replace_account(account.user, replacement)
-        parts.audit(account.user, "ACCOUNT_RECOVERED", replaced.devices[0].id)
-        await parts.tell_replaced(account.user, tuple(dropped))
+        if again:
+            replaced = await parts.directory.repeat_replacement(account.user, replacement)
+        else:
+            replaced, _ = await parts.directory.replace_account(account.user, replacement)
+            parts.audit(account.user, "ACCOUNT_RECOVERED", replaced.devices[0].id)
+        await parts.outbox.tell(account.user)
         return await self._registered(replaced, recovery_key)
 
     @refuses()
@@ -170,20 +176,32 @@ class Registrations:
         device_name(application.device_name)
         await asyncio.to_thread(_check_signatures, self._parts.config.server_name, application)
 
-    async def _entitled(self, recovery: Recovery) -> tuple[Account, Admission]:
-        """The account, if it is theirs. Raises SignetError: NOT_FOUND, REGISTRATION_REFUSED."""
+    async def _entitled(self, recovery: Recovery) -> tuple[Account, Admission, bool]:
+        """The account, if it is theirs, and whether this is a take-over that is asked for again.
+
+        Raises:
+            SignetError: NOT_FOUND, REGISTRATION_REFUSED.
+        """
         parts, token = self._parts, recovery.application.identity_token
         account = await parts.directory.account(await self._owner(recovery))
         if token and not recovery.recovery_key:
             admission = await by_provider(self._provider, parts.now_ms(), token)
             if account is None or account.person != admission.person:
                 raise SignetError(Code.NOT_FOUND)
-            return account, admission
+            return account, admission, False
         key = fold_recovery_key(recovery.recovery_key)
         kept = account.recovery_hash if account else b""
+        if account is not None and await self._is_repeated(account, recovery.application, key):
+            return account, Admission(parts.now_ms()), True
         if not await parts.passwords.matches(key, kept) or account is None:
             raise SignetError(Code.NOT_FOUND)
-        return account, Admission(parts.now_ms())
+        return account, Admission(parts.now_ms()), False
+
+    async def _is_repeated(self, account: Account, application: Application, key: str) -> bool:
+        """Only who has the identity key of the new device comes as far as the former hash."""
+        if account.replaced_by(application.identity_key, self._device(application)) is None:
+            return False
+        return await self._parts.passwords.matches(key, account.former_recovery_hash)
 
     async def _owner(self, recovery: Recovery) -> UserId:
         """Whose account is meant; NOBODY for a name that nobody has: it costs as much (K5)."""

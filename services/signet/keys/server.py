@@ -58,12 +58,15 @@ class KeysServer:
         self._grpc_server = aio.server() if grpc is None else grpc
         self._rest: _Uvicorn | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
         self.rest = Address(host, rest_port)
         self.grpc: Address | None = None
         add_keys(self._grpc_server, keys)
 
     async def start(self) -> None:
         """Read the signing keys, then listen; `rest` and `grpc` then say where.
+
+        What routers were not told yet is told from then on (keys/outbox).
 
         `grpc` stays None where the server is another's.
 
@@ -90,6 +93,7 @@ class KeysServer:
         self._serving = asyncio.create_task(self._rest.serve([listening]), name="keys-rest")
         if self._own_grpc:
             await self._start_grpc()
+        self._telling = asyncio.create_task(self._keys.outbox.run(), name="keys-outbox")
 
     async def _start_grpc(self) -> None:
         try:
@@ -102,6 +106,9 @@ class KeysServer:
 
     async def stop(self) -> None:
         """Stop listening; open requests have a moment to end."""
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.wait([self._telling])
         if self._own_grpc:
             await self._grpc_server.stop(_STOP_S)
         if self._rest is not None and self._serving is not None:

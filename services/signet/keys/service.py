@@ -13,6 +13,7 @@ from signet.keys.account import OwnAccounts
 from signet.keys.bundles import PreKeyBundles
 from signet.keys.config import Clock, KeysConfig, Randomness
 from signet.keys.login import Logins
+from signet.keys.outbox import Outbox
 from signet.keys.parts import Parts
 from signet.keys.passwords import Passwords
 from signet.keys.refusals import refuses
@@ -42,6 +43,7 @@ class Keys:
         randomness: Randomness = secrets.token_bytes,
     ) -> None:
         tokens = Tokens(directory, config.server_name, clock, randomness)
+        self.outbox = outbox = Outbox(directory, changes)
         parts = Parts(
             directory,
             limits,
@@ -52,6 +54,7 @@ class Keys:
             randomness,
             Passwords(randomness),
             tokens,
+            outbox,
         )
         self.tokens = tokens
         self.config, self.version = config, version("signet")

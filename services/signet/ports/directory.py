@@ -188,10 +188,19 @@ class Account:
     generation: int
     version: int
     devices: Sequence[Device]
+    former_recovery_hash: bytes = field(default=b"", repr=False)  # see `repeat_replacement`
 
     def device(self, device: int) -> Device | None:
         """The device of that id, if there is one."""
         return next((one for one in self.devices if one.id == device), None)
+
+    def replaced_by(self, identity_key: bytes, wanted: NewDevice) -> Device | None:
+        """The device, if a take-over by just these made the account and is not settled."""
+        made = [(one.registration_id, one.login_key) for one in self.devices]
+        same = made == [(wanted.registration_id, wanted.login_key)]
+        if not self.former_recovery_hash or self.identity_key != identity_key or not same:
+            return None
+        return self.devices[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +211,19 @@ class Changes:
     findable: bool | None = None
     presence: Audience | None = None
     lock_hash: bytes | None = field(default=None, repr=False)  # b'' takes the lock off
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """A change that the owners of the user's shard are to be told, kept until they were.
+
+    `version` is the account's after it. `replaced`: taken over or deleted; else a device is gone.
+    """
+
+    user: UserId
+    version: int
+    replaced: bool
+    dropped: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,12 +262,28 @@ class Accounts(Protocol):
     ) -> tuple[Account, Sequence[int]]:
         """Take an account over: new identity, one new device, a higher generation.
 
-        Returns the account and the ids of the devices that were dropped, with all their keys.
+        Returns the account and the ids of the devices that were dropped, with all their keys. It
+        is `untold` from then on, and the recovery hash that was there is the former one.
 
         Raises:
             NoSuchAccount: none, or its generation is another. AdmissionSpent, KeyIdReused.
                 Nothing was changed or spent.
         """
+        ...
+
+    async def repeat_replacement(self, user: UserId, replacement: Replacement) -> Account:
+        """The same take-over again, whose answer was lost: its recovery hash and keys are stored.
+
+        The former recovery hash stays.
+
+        Raises:
+            NoSuchAccount: the account is not as the last take-over by this identity and login key
+                left it, or `settle_replacement` came. KeyIdReused. Nothing was changed.
+        """
+        ...
+
+    async def settle_replacement(self, device: DeviceId) -> None:
+        """The last take-over is known to its device: forget the former recovery hash."""
         ...
 
     async def add_device(self, user: UserId, device: NewDevice) -> Device:
@@ -258,6 +296,8 @@ class Accounts(Protocol):
 
     async def remove_device(self, device: DeviceId) -> Account:
         """Remove a device with its keys; the account's generation and version rise.
+
+        It is `untold` from then on.
 
         Raises:
             NoSuchAccount.
@@ -279,7 +319,8 @@ class Accounts(Protocol):
     async def delete_account(self, user: UserId) -> Sequence[int]:
         """Forget an account and all that hangs on it; returns the ids its devices had.
 
-        Its id is never given again; its name is free. An unknown account is no error.
+        Its id is never given again; its name is free. An unknown account is no error. It is
+        `untold` from then on.
         """
         ...
 
@@ -296,6 +337,18 @@ class Accounts(Protocol):
 
         A take-over starts the count anew. Unknown accounts have no tries.
         """
+        ...
+
+
+class Telling(Protocol):
+    """An outbox: what was stored with a change, so that a crash after it loses nothing."""
+
+    async def untold(self, user: UserId | None = None) -> Sequence[Untold]:
+        """What was not told yet (of one user), a user's changes in their order."""
+        ...
+
+    async def told(self, change: Untold) -> None:
+        """Forget it. One that is forgotten already is no error."""
         ...
 
 
@@ -398,7 +451,7 @@ class Relations(Protocol):
         ...
 
 
-class Directory(Accounts, PreKeys, Proofs, Relations, Protocol):
+class Directory(Accounts, Telling, PreKeys, Proofs, Relations, Protocol):
     """All of it, in one store, so that what belongs together is one transaction."""
 
     async def close(self) -> None:
