@@ -1,6 +1,7 @@
 """What is inside the ciphertext: building it, and reading it with distrust.
 
 A receiver compares the id inside with the envelope's: a server that swaps envelopes is noticed.
+What `from_plaintext` gives has ids of the right length, and numbers that a store can hold.
 """
 
 from enum import Enum, auto
@@ -9,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from signet.core.errors import Code, SignetError
 from signet.core.ids import ID_BYTES, MessageId, UserId
-from signet.core.limits import MAX_CONTENT
+from signet.core.limits import MAX_CLOCK_MS, MAX_CONTENT, MAX_EMOJI
 from signet.e2e import E2eError, pad, unpad
 from signet.v1.content_pb2 import (
     Content,
@@ -38,7 +39,7 @@ MAX_TEXT = MAX_CONTENT - 4096
 class Reading(Enum):
     """How a plaintext could be read."""
 
-    UNREADABLE = auto()  # not our format, or it names another message than its envelope
+    UNREADABLE = auto()  # not our format, ids that are none, or those of another envelope
     TOO_NEW = auto()
 
 
@@ -116,4 +117,52 @@ def from_plaintext(plaintext: bytes, envelope_id: bytes) -> Content | Reading:
         return Reading.UNREADABLE
     if content.required_version > VERSION or content.WhichOneof("body") is None:
         return Reading.TOO_NEW
+    if not _well_formed(content):
+        return Reading.UNREADABLE
+    _clamp(content)
     return content
+
+
+def _well_formed(content: Content, *, synced: bool = False) -> bool:
+    """Ids are ids, and a reaction is one. A sync copy holds one message, and no copy again."""
+    optional = (content.original_id, content.conversation, content.text.reply.author)
+    if any(len(each) not in (0, ID_BYTES) for each in optional):
+        return False
+    if any(len(each) != ID_BYTES for each in _ids(content)):
+        return False
+    if len(content.reaction.emoji.encode()) > MAX_EMOJI:
+        return False
+    if not content.HasField("sync"):
+        return True
+    return not synced and _well_formed_copy(content.sync)
+
+
+def _well_formed_copy(sync: Sync) -> bool:
+    if not sync.HasField("sent"):
+        return True
+    copied = sync.sent.content
+    ids = (sync.sent.to, copied.message_id)
+    return all(len(each) == ID_BYTES for each in ids) and _well_formed(copied, synced=True)
+
+
+def _ids(content: Content) -> list[bytes]:
+    """The messages that the body names."""
+    body = content.WhichOneof("body")
+    match body:
+        case "reaction" | "edit" | "delete" | "retry_request":
+            return [getattr(content, body).message_id]
+        case "text" if content.text.HasField("reply"):
+            return [content.text.reply.message_id]
+        case "read_receipt":
+            return [*content.read_receipt.message_ids]
+        case "sync":
+            return [*content.sync.read.message_ids]
+    return []
+
+
+def _clamp(content: Content) -> None:
+    """Clocks that nothing could hold. Seconds are 32 bits wide, and fit as they are."""
+    content.clock_ms = min(content.clock_ms, MAX_CLOCK_MS)
+    if content.sync.HasField("sent"):
+        copied = content.sync.sent.content
+        copied.clock_ms = min(copied.clock_ms, MAX_CLOCK_MS)

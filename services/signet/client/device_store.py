@@ -11,7 +11,8 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,12 +38,36 @@ class Tx:
     """The tables, inside a transaction. Use it only within the job that was given it."""
 
     def __init__(self, db: sqlite3.Connection, vault: Vault) -> None:
+        self._db = db
         self.settings = Settings(db, vault)
         self.peers = Peers(db, vault)
         self.pre_keys = PreKeys(db, vault)
         self.messages = Messages(db, vault)
         self.outgoing = Outgoing(db, vault)
         self.incoming = Incoming(db, vault)
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """A part of a job: when it raises, what it wrote is undone, and the job may go on.
+
+        It may not go on after what `is_of_the_store` calls a failure of the store.
+        """
+        self._db.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            if self._db.in_transaction:  # a disk that is full may have ended it
+                self._db.execute("ROLLBACK TO part")
+                self._db.execute("RELEASE part")
+            raise
+        self._db.execute("RELEASE part")
+
+
+def is_of_the_store(error: Exception) -> bool:
+    """Whether an exception says that the store failed, not that a value had no place in it."""
+    if isinstance(error, MemoryError | sqlite3.OperationalError | sqlite3.InternalError):
+        return True
+    return type(error) is sqlite3.DatabaseError  # the file is damaged
 
 
 Job = Callable[[Tx], Any]
@@ -150,9 +175,9 @@ class DeviceStore:
         self._db.execute("SAVEPOINT job")
         try:
             result = job(self._tx)
-        except sqlite3.OperationalError:
-            raise
         except Exception as error:  # handed to whoever gave the job
+            if isinstance(error, sqlite3.Error) and is_of_the_store(error):
+                raise
             self._db.execute("ROLLBACK TO job")
             self._db.execute("RELEASE job")
             return None, error

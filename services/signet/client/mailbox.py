@@ -3,15 +3,21 @@
 For each item: the inbox's rules (signet.core.inbox), then "was it seen?", then decryption on a
 copy of the ratchet. Ratchet, used pre-key, plaintext, the id against doubles and the position are
 one transaction (O2); only when it is durable is anything shown or acknowledged.
+
+Each item is a part of that transaction. One that cannot be taken, for whatever reason but a store
+that fails, becomes a placeholder and is acknowledged: nobody jams another's inbox.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
 
 from signet.client import content as contents
 from signet.client import reading, retry, sealing
 from signet.client.content import Reading
-from signet.client.device_store import Tx
+from signet.client.device_store import Tx, is_of_the_store
 from signet.client.event_codec import Confirm, keep
 from signet.client.events import (
     DecryptionFailed,
@@ -35,6 +41,8 @@ from signet.core.limits import ITEM_TTL, MAX_DEVICE_ID, RETRY_LIMIT
 from signet.e2e import Address, Ciphertext, Decrypted, DuplicateMessage, E2eError, decrypt
 from signet.v1.content_pb2 import Content, Text
 from signet.v1.messaging_pb2 import Envelope, Expired, Item, ServerFrame
+
+log = structlog.get_logger()
 
 KEEP_IDS = ITEM_TTL + RETRY_LIMIT
 """Seconds for which a message's id is remembered against doubles (O2)."""
@@ -67,22 +75,42 @@ def take(tx: Tx, me: Self, frames: Sequence[ServerFrame], confirm: Confirm) -> T
             arrived = _arrived(frame.item)
             at, effects = inbox.accept(at, arrived)
             for effect in effects:
-                _perform(tx, me, effect, taken)
+                _perform(tx, me, effect, taken, confirm)
         elif frame.HasField("expired"):
-            at = _expired(at, frame.expired, taken)
+            at = _expired(tx, at, frame.expired, taken, confirm)
         elif frame.HasField("fleeting"):
-            _envelope(tx, me, frame.fleeting.envelope, taken, fleeting=True)
+            work = partial(_envelope, tx, me, frame.fleeting.envelope, fleeting=True)
+            _whole(tx, taken, confirm, work)
     if at != before:
         tx.settings.put_position(at)
-    kept = [keep(tx, e, confirm) if isinstance(e, Kept) else e for e in taken.events]
-    taken.events = kept
     return taken
 
 
-def _perform(tx: Tx, me: Self, effect: Show[Arrived] | Ack | ReadFrom, taken: Taken) -> None:
+def _whole(tx: Tx, taken: Taken, confirm: Confirm, work: Callable[[Outcome], None]) -> bool:
+    """Let `work` happen whole, or not at all: then False. Raises for a store that fails."""
+    part = Outcome()
+    try:
+        with tx.part():
+            work(part)
+            part.events = [keep(tx, e, confirm) if isinstance(e, Kept) else e for e in part.events]
+    except Exception as error:
+        if is_of_the_store(error):
+            raise
+        log.error("something that arrived could not be taken", why=type(error).__name__)
+        return False
+    taken.events += part.events
+    taken.queued += part.queued
+    taken.refresh |= part.refresh
+    return True
+
+
+def _perform(
+    tx: Tx, me: Self, effect: Show[Arrived] | Ack | ReadFrom, taken: Taken, confirm: Confirm
+) -> None:
     match effect:
         case Show(arrived):
-            _show(tx, me, arrived.item, taken)
+            if not _whole(tx, taken, confirm, partial(_show, tx, me, arrived.item)):
+                _whole(tx, taken, confirm, partial(_show_that_it_failed, tx, me, arrived.item))
         case Ack(up_to):
             taken.ack = up_to
             taken.read_from = None
@@ -90,7 +118,7 @@ def _perform(tx: Tx, me: Self, effect: Show[Arrived] | Ack | ReadFrom, taken: Ta
             taken.read_from = after
 
 
-def _show(tx: Tx, me: Self, item: Item, taken: Taken) -> None:
+def _show(tx: Tx, me: Self, item: Item, taken: Outcome) -> None:
     match item.WhichOneof("body"):
         case "envelope":
             _envelope(tx, me, item.envelope, taken)
@@ -100,20 +128,37 @@ def _show(tx: Tx, me: Self, item: Item, taken: Taken) -> None:
             reading.raise_status(tx, me, peer, ids, status=Status.DELIVERED, outcome=taken)
         case "peer_changed":
             peer = UserId(item.peer_changed.user)
+            if len(peer) != ID_BYTES:
+                return
             tx.peers.set(peer, stale=1)
             taken.refresh.add(peer)  # the identity key's change is believed when it is seen
             if not item.peer_changed.identity:
                 taken.events.append(PeerChanged(peer=peer))
 
 
+def _show_that_it_failed(tx: Tx, me: Self, item: Item, taken: Outcome) -> None:
+    """A placeholder for a message; what else there is has no place where one could be seen."""
+    envelope = item.envelope
+    if item.HasField("envelope") and _is_named(envelope):
+        sender, device = UserId(envelope.sender), envelope.sender_device
+        until = me.environment.now() + KEEP_IDS
+        tx.incoming.note_seen(sender, device, envelope.message_id, until)
+        _unreadable(tx, me, envelope, taken, again=False)
+
+
+def _is_named(envelope: Envelope) -> bool:
+    """Whether it says who wrote which message; else nothing can be shown or asked for."""
+    ids = (envelope.sender, envelope.message_id)
+    known = 1 <= envelope.sender_device <= MAX_DEVICE_ID
+    return known and all(len(each) == ID_BYTES for each in ids)
+
+
 def _envelope(
-    tx: Tx, me: Self, envelope: Envelope, taken: Taken, *, fleeting: bool = False
+    tx: Tx, me: Self, envelope: Envelope, taken: Outcome, *, fleeting: bool = False
 ) -> None:
-    """Decrypt and apply one message, unless it was taken before. Never raises for bad input."""
+    """Decrypt and apply one message, unless it was taken before."""
     sender, device = UserId(envelope.sender), envelope.sender_device
-    if len(sender) != ID_BYTES or len(envelope.message_id) != ID_BYTES:
-        return  # names nobody, or no message: nothing can be shown or asked for
-    if not 1 <= device <= MAX_DEVICE_ID or tx.incoming.seen(sender, device, envelope.message_id):
+    if not _is_named(envelope) or tx.incoming.seen(sender, device, envelope.message_id):
         return
     now = me.environment.now()
     if not fleeting:
@@ -151,7 +196,7 @@ def _decrypted(tx: Tx, me: Self, envelope: Envelope, now: float) -> Decrypted:
     )
 
 
-def _keep_session(tx: Tx, envelope: Envelope, got: Decrypted, now: float, taken: Taken) -> None:
+def _keep_session(tx: Tx, envelope: Envelope, got: Decrypted, now: float, taken: Outcome) -> None:
     """The session's new state; and whose identity key it is, where the message opened it."""
     sender = UserId(envelope.sender)
     tx.peers.put_session(sender, envelope.sender_device, got.record)
@@ -166,7 +211,7 @@ def _keep_session(tx: Tx, envelope: Envelope, got: Decrypted, now: float, taken:
     tx.peers.set(sender, floor=max(peer.floor, got.record.shown))
 
 
-def _unreadable(tx: Tx, me: Self, envelope: Envelope, taken: Taken, *, again: bool) -> None:
+def _unreadable(tx: Tx, me: Self, envelope: Envelope, taken: Outcome, *, again: bool) -> None:
     message = _placeholder(tx, me, envelope, Kind.UNDECRYPTABLE)
     taken.events.append(DecryptionFailed(message=message))
     row = retry.ask_again(tx, me, envelope) if again else None
@@ -191,14 +236,14 @@ def _placeholder(tx: Tx, me: Self, envelope: Envelope, kind: Kind) -> Message:
     )
 
 
-def _expired(at: Position, expired: Expired, taken: Taken) -> Position:
+def _expired(tx: Tx, at: Position, expired: Expired, taken: Taken, confirm: Confirm) -> Position:
     first, last = _position(getattr(expired, "from")), _position(expired.to)
     moved, effects = inbox.expire(at, first, last)
     for effect in effects:
         if isinstance(effect, Ack):
             same = first.epoch == last.epoch
-            count = last.seq - first.seq + 1 if same else 0
-            taken.events.append(MessagesExpired(count=count))
+            count = max(0, last.seq - first.seq + 1) if same else 0
+            taken.events.append(keep(tx, MessagesExpired(count=count), confirm))
             taken.ack = effect.up_to
         else:
             taken.read_from = effect.after

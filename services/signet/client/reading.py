@@ -25,7 +25,7 @@ from signet.client.events import (
 from signet.client.sealing import Self
 from signet.client.store.messages import Line
 from signet.client.store.outgoing import Row
-from signet.core.ids import ID_BYTES, MessageId, UserId
+from signet.core.ids import MessageId, UserId
 from signet.v1.content_pb2 import Content, Text
 
 
@@ -138,7 +138,7 @@ def _delete(tx: Tx, origin: From, content: Content, outcome: Outcome) -> None:
 def _read(tx: Tx, me: Self, origin: From, content: Content, outcome: Outcome) -> None:
     if not tx.settings.number("read_receipts", 1):  # reciprocal: who hides theirs sees none
         return
-    ids = [MessageId(i) for i in content.read_receipt.message_ids if len(i) == ID_BYTES]
+    ids = [MessageId(i) for i in content.read_receipt.message_ids]
     raise_status(tx, me, origin.author, ids, status=Status.READ, outcome=outcome)
 
 
