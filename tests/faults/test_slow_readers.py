@@ -10,7 +10,7 @@ import pytest
 from signet.core.errors import Code
 from signet.gateway import Gateway
 from signet.v1 import messaging_pb2 as pb
-from tests.support.gateways import BOB, World, world
+from tests.support.gateways import ALICE, BOB, World, world
 from tests.support.streams import GrpcStream, Stream, WebSocketStream, code_of, greet, send
 
 LIMITS = {
@@ -50,6 +50,7 @@ async def test_a_client_that_does_not_read_is_closed_by_name(
 ) -> None:
     made = world(tmp_path, send_burst=1000, **limits)
     async with made as here, GrpcStream(here.target) as alice:
+        here.users.written.add((BOB, ALICE))  # she is no stranger to him (M10)
         await greet(here, alice)
         async with with_a_small_window(here, transport) as bob:
             await greet(here, bob, BOB)
