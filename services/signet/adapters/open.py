@@ -8,27 +8,22 @@
 | presence, rate limits | `memory:`, `redis://…` |
 | events | `memory:`, `log:` (memory, and a line of the log for each), `kafka://HOST:PORT,…` |
 | blobs | `file:///PATH`, `s3://KEY:SECRET@BUCKET?endpoint=…&region=…` |
+
+A client library is imported where its URL asks for it: together they would double the time to start.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from signet.adapters.blobs_filesystem import FilesystemBlobs
-from signet.adapters.blobs_s3 import S3Blobs
+from signet.adapters import directory_sql
 from signet.adapters.directory_sql import SqlDirectory
-from signet.adapters.directory_sql import open_directory as open_sql_directory
-from signet.adapters.events_kafka import KafkaEvents
 from signet.adapters.events_log import LoggedEvents
 from signet.adapters.events_memory import MemoryEvents
 from signet.adapters.inbox_sqlite import open_inbox as open_sqlite_inbox
 from signet.adapters.members_memory import MemoryMembers
-from signet.adapters.members_redis import RedisMembers
-from signet.adapters.members_zookeeper import ZooKeeperMembers
 from signet.adapters.presence_memory import MemoryPresence
-from signet.adapters.presence_redis import RedisPresence
 from signet.adapters.rate_limits import MemoryRateLimits
-from signet.adapters.rate_limits_redis import RedisRateLimits
 from signet.ports.blobs import Blobs
 from signet.ports.events import Events
 from signet.ports.inbox import InboxStore
@@ -56,15 +51,19 @@ def open_inbox(url: str, shards: int) -> InboxStore:
 async def open_directory(url: str) -> SqlDirectory:
     """Raises: UnknownStore, StoreUnavailable."""
     if url.startswith(("sqlite:", "postgresql:")):
-        return await open_sql_directory(url)
+        return await directory_sql.open_directory(url)
     raise UnknownStore("directory", url, "sqlite, postgresql")
 
 
 def open_members(url: str) -> Members:
     """Raises: UnknownStore."""
     if url.startswith("redis"):
+        from signet.adapters.members_redis import RedisMembers
+
         return RedisMembers(url)
     if url.startswith("zookeeper:"):
+        from signet.adapters.members_zookeeper import ZooKeeperMembers
+
         return ZooKeeperMembers(urlsplit(url).netloc)
     if url == "memory:":
         return MemoryMembers()
@@ -74,6 +73,8 @@ def open_members(url: str) -> Members:
 def open_presence(url: str, clock: Callable[[], float]) -> PresenceStore:
     """`clock` is monotonic, in seconds. Raises: UnknownStore."""
     if url.startswith("redis"):
+        from signet.adapters.presence_redis import RedisPresence
+
         return RedisPresence(url)
     if url == "memory:":
         return MemoryPresence(clock)
@@ -83,6 +84,8 @@ def open_presence(url: str, clock: Callable[[], float]) -> PresenceStore:
 def open_rate_limits(url: str) -> RateLimits:
     """Raises: UnknownStore."""
     if url.startswith("redis"):
+        from signet.adapters.rate_limits_redis import RedisRateLimits
+
         return RedisRateLimits(url, away=metrics.LIMITS_AWAY.inc)
     if url == "memory:":
         return MemoryRateLimits()
@@ -92,6 +95,8 @@ def open_rate_limits(url: str) -> RateLimits:
 def open_events(url: str, spool: Path) -> Events:
     """`spool` is a folder for audit events that wait. Raises: UnknownStore."""
     if url.startswith("kafka:"):
+        from signet.adapters.events_kafka import KafkaEvents
+
         return KafkaEvents(urlsplit(url).netloc, spool, dropped=metrics.EVENTS_DROPPED.inc)
     if url in {"memory:", "log:"}:
         memory = MemoryEvents()
@@ -102,13 +107,17 @@ def open_events(url: str, spool: Path) -> Events:
 def open_blobs(url: str) -> Blobs:
     """Raises: UnknownStore, OSError."""
     if url.startswith("file:"):
+        from signet.adapters.blobs_filesystem import FilesystemBlobs
+
         return FilesystemBlobs(_path(url))
     if url.startswith("s3:"):
         return _s3(urlsplit(url))
     raise UnknownStore("blobs", url, "file, s3")
 
 
-def _s3(url: SplitResult) -> S3Blobs:
+def _s3(url: SplitResult) -> Blobs:
+    from signet.adapters.blobs_s3 import S3Blobs
+
     query = parse_qs(url.query)
     return S3Blobs(
         url.hostname or "",

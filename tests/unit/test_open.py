@@ -1,0 +1,45 @@
+"""A URL names an adapter; an unknown one is refused with those there are."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from signet.adapters import open as adapters
+from signet.adapters.events_log import LoggedEvents
+from signet.adapters.inbox_sqlite import SqliteInbox
+
+
+async def test_embedded_urls_open_embedded_adapters(tmp_path: Path) -> None:
+    inbox = adapters.open_inbox(f"sqlite:///{tmp_path}/in%20box.sqlite", 8)
+    directory = await adapters.open_directory(f"sqlite:///{tmp_path}/directory.sqlite")
+    blobs = adapters.open_blobs(f"file://{tmp_path}/blobs")
+    try:
+        assert isinstance(inbox, SqliteInbox)
+        assert (tmp_path / "in box.sqlite").exists()
+        assert len(await inbox.shards()) == 8
+        assert isinstance(adapters.open_events("log:", tmp_path), LoggedEvents)
+        assert await adapters.open_members("memory:").list() == []
+        assert await adapters.open_presence("memory:", time.monotonic).get([]) == {}
+        assert (await adapters.open_rate_limits("memory:").hit("a", "b", 1, 1)).allowed
+    finally:
+        await inbox.close()
+        await directory.close()
+        await blobs.close()
+
+
+@pytest.mark.parametrize(
+    ("port", "call"),
+    [
+        ("inbox", lambda: adapters.open_inbox("redis://x", 8)),
+        ("members", lambda: adapters.open_members("sqlite:///x")),
+        ("presence", lambda: adapters.open_presence("kafka://x", time.monotonic)),
+        ("rate limits", lambda: adapters.open_rate_limits("file:///x")),
+        ("events", lambda: adapters.open_events("sqlite:///x", Path())),
+        ("blobs", lambda: adapters.open_blobs("http://x")),
+    ],
+)
+def test_an_unknown_url_is_refused_and_says_what_there_is(port: str, call: object) -> None:
+    assert callable(call)
+    with pytest.raises(adapters.UnknownStore, match=f"{port}: nothing is known of .*; there is"):
+        call()
