@@ -12,7 +12,7 @@ import structlog
 
 from signet.client import mailbox, upkeep
 from signet.client.account import Keys
-from signet.client.connection import Connection, Hints
+from signet.client.connection import Connection
 from signet.client.device_store import DeviceStore, Tx
 from signet.client.errors import StoreFailed
 from signet.client.event_codec import keep, waiting
@@ -28,6 +28,7 @@ from signet.client.events import (
     SendFailed,
     Status,
 )
+from signet.client.greeting import Hints
 from signet.client.mailbox import Taken
 from signet.client.sealing import Self
 from signet.client.sender import Result, Sender
@@ -267,8 +268,9 @@ class Engine:
     # --- the rest -----------------------------------------------------------------------------
 
     def queue(self, rows: Sequence[Row]) -> None:
-        """Sends that are durable now."""
+        """Sends of the application that are durable now: worth a try to connect (S8)."""
         self.sender.add(rows)
+        self.connection.hurry()
 
     def _presence(self, presence: pb.Presence) -> None:
         try:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import grpc
+from grpc import ChannelConnectivity as Connectivity
 
 from signet.client.transports.stream import Arrivals
 from signet.core.limits import MAX_FRAME
@@ -76,8 +77,20 @@ async def dial(address: str) -> GrpcStream:
         else grpc.aio.insecure_channel(target, options=_OPTIONS)
     )
     try:
-        await asyncio.wait_for(channel.channel_ready(), CONNECT_TIMEOUT)
-    except TimeoutError as error:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            await _ready(channel, target)
+    except BaseException:
         await channel.close()
-        raise ConnectionError(f"{target} does not answer") from error
+        raise
     return GrpcStream(channel)
+
+
+async def _ready(channel: grpc.aio.Channel, target: str) -> None:
+    """Wait for one try to connect; when to try again is not gRPC's business (S8).
+
+    Raises ConnectionError.
+    """
+    while (state := channel.get_state(try_to_connect=True)) is not Connectivity.READY:
+        if state in (Connectivity.TRANSIENT_FAILURE, Connectivity.SHUTDOWN):
+            raise ConnectionError(f"{target} does not answer")
+        await channel.wait_for_state_change(state)
