@@ -50,10 +50,8 @@ class From:
 def apply(tx: Tx, me: Self, origin: From, content: Content, outcome: Outcome) -> None:
     """Do what one verified content says."""
     match content.WhichOneof("body"):
-        case "text":
+        case "text" | "attachment":
             _text(tx, me, origin, content, outcome)
-        case "attachment":
-            _text(tx, me, origin, content, outcome, body=Text(attachments=[content.attachment]))
         case "reaction":
             _reaction(tx, origin, content, outcome)
         case "edit":
@@ -75,8 +73,9 @@ def apply(tx: Tx, me: Self, origin: From, content: Content, outcome: Outcome) ->
         tx.messages.drop_placeholder(MessageId(content.original_id), origin.author)
 
 
-def put_text(tx: Tx, me: Self, origin: From, content: Content, body: Text | None = None) -> Message:
-    """Write a text into the history."""
+def put_text(tx: Tx, me: Self, origin: From, content: Content) -> Message:
+    """Write a text, or an attachment that came alone, into the history."""
+    alone = Text(attachments=[content.attachment] if content.HasField("attachment") else [])
     outgoing = origin.author == me.user
     return tx.messages.put(
         Line(
@@ -88,26 +87,18 @@ def put_text(tx: Tx, me: Self, origin: From, content: Content, body: Text | None
             status=Status.PENDING if outgoing else Status.DELIVERED,
             clock_ms=content.clock_ms,
             received_ms=me.environment.now_ms(),
-            body=body or content.text,
+            body=content.text if content.HasField("text") else alone,
             expire_after=content.expire_after_seconds,
         )
     )
 
 
-def _text(
-    tx: Tx,
-    me: Self,
-    origin: From,
-    content: Content,
-    outcome: Outcome,
-    *,
-    body: Text | None = None,
-) -> None:
+def _text(tx: Tx, me: Self, origin: From, content: Content, outcome: Outcome) -> None:
     if content.original_id:
         known = tx.messages.get(MessageId(content.original_id), origin.author)
         if known is not None and known.kind is not Kind.UNDECRYPTABLE:
             return  # sent again, and shown before
-    message = put_text(tx, me, origin, content, body)
+    message = put_text(tx, me, origin, content)
     outcome.events.append(MessageReceived(message=message))
 
 
@@ -175,7 +166,7 @@ def _sync(tx: Tx, me: Self, origin: From, content: Content, outcome: Outcome) ->
         return
     sent = content.sync.sent
     there = From(me.user, origin.device, UserId(sent.to))
-    if sent.content.WhichOneof("body") == "text":
+    if sent.content.WhichOneof("body") in ("text", "attachment"):
         message = put_text(tx, me, there, sent.content)
         tx.messages.raise_status([message.id], me.user, Status.SENT, there.peer)
         outcome.events.append(MessageSynced(message=message))
