@@ -135,6 +135,7 @@ class Standalone:
         await self._stack.aclose()
 
     gateway: Gateway | None = None
+    _router_not_ready: Callable[[], str] = staticmethod(lambda: "")
 
     # --- the parts, each before what needs it -------------------------------------------------
 
@@ -155,6 +156,7 @@ class Standalone:
             store, users, presence, events, alone=True, lease_s=math.inf, lost=self.ended.set
         )
         await router.start()
+        self._router_not_ready = router.not_ready
         stack.push_async_callback(router.stop)
         limits = adapters.open_rate_limits("memory:")
         keys = Keys(directory, limits, router, events, keys_config(settings))
@@ -202,7 +204,7 @@ class Standalone:
     def _not_ready(self) -> str:
         if not self._ready or self.gateway is None:
             return "starting or stopping"
-        return self.gateway.not_ready()
+        return self.gateway.not_ready() or self._router_not_ready()
 
 
 def gateway_config(settings: Settings, resume_key: bytes) -> GatewayConfig:

@@ -9,7 +9,7 @@
 | events | `memory:`, `log:` (memory, and a line of the log for each), `kafka://HOST:PORT,…` |
 | blobs | `file:///PATH`, `s3://KEY:SECRET@BUCKET?endpoint=…&region=…` |
 
-A client library is imported where its URL asks for it: together they would double the time to start.
+A client library is imported where its URL asks for it: all of them double the time to start.
 """
 
 from collections.abc import Callable

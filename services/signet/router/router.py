@@ -162,6 +162,10 @@ class Router:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def not_ready(self) -> str:
+        """Why it cannot make anything durable now, '' when it can."""
+        return "the inbox store does not answer" if self._context.writer.failing else ""
+
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
