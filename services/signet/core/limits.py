@@ -47,6 +47,9 @@ SWEEP_ITEMS = 1_000
 SWEEP_PERIOD = 60.0
 # An SDK reports FAILED after this; it is added to ITEM_TTL for how long ids are kept (O2).
 RETRY_LIMIT = 7 * 24 * 3600
+# How often in a row a conversation goes again at once from its base; from then on with a back-off.
+# Raise: an owner that takes nothing is asked more often. Lower: after a take-over sends wait.
+AGAIN_AT_ONCE = 3
 # Conversations whose next ordinal an owner remembers. Lower: more OUT_OF_ORDER after a pause.
 REMEMBERED_CONVERSATIONS = 100_000
 # Answers below a conversation's base that are kept, to tell an id that is used twice (O1).

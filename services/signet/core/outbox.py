@@ -4,7 +4,8 @@ One device sends to one person. Each send has an ordinal from 1 and keeps it. Wh
 up to MAX_UNANSWERED are under way. When one comes back (refused, out of order), nothing more
 goes until the others that are under way have come back too; then all that is unanswered goes
 again, the oldest first. So a try never overtakes an earlier one, and one refusal costs one
-more round, not one for each send behind it. What was answered SENT never goes again.
+more round, not one for each send behind it. What was answered SENT never goes again. A base that
+is refused as out of order again and again has no order that the owner would take: it backs off.
 
 Events in, effects out: the driver performs effects in order, and asks `pump` when time or a
 repaired send may have opened the way.
@@ -13,7 +14,7 @@ repaired send may have opened the way.
 from dataclasses import dataclass
 
 from signet.core.errors import RULES, Code, Retry
-from signet.core.limits import MAX_UNANSWERED, RETRY_LIMIT
+from signet.core.limits import AGAIN_AT_ONCE, MAX_UNANSWERED, RETRY_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Outbox:
         self._going_back = False
         self._not_before = 0.0
         self._refusals = 0
+        self._in_vain = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -122,11 +124,13 @@ class Outbox:
         """The answer SENT. Repeated answers and answers to what is gone are ignored."""
         if self._entries.pop(ordinal, None) is None:
             return self.pump(now)
-        self._refusals = 0
+        self._refusals = self._in_vain = 0
         return [Completed(ordinal), *self.pump(now)]
 
     def refused(self, ordinal: int, code: Code, now: float, wait: float = 0.0) -> list[Effect]:
-        """A refusal. `wait`: seconds until it may go again, where the code says "later"."""
+        """A refusal. `wait`: seconds until it may go again, where the code says "later"; and where
+        it says "now" for the base, more than AGAIN_AT_ONCE times without any success.
+        """
         entry = self._entries.get(ordinal)
         if entry is None or not entry.under_way:
             return self.pump(now)
@@ -141,10 +145,17 @@ class Outbox:
         elif RULES[code].retry in (Retry.NEVER, Retry.CHANGED):
             del self._entries[ordinal]
             return [Failed(ordinal, code), *self.pump(now)]
-        elif RULES[code].retry is Retry.LATER:
+        elif RULES[code].retry is Retry.LATER or self._is_in_vain(ordinal):
             self._refusals += 1
             self._not_before = max(self._not_before, now + wait)
         return self.pump(now)
+
+    def _is_in_vain(self, ordinal: int) -> bool:
+        """Count a base that is refused "now". What is behind it is refused because it was."""
+        if ordinal == next(iter(self._entries)):
+            self._in_vain += 1
+            return self._in_vain > AGAIN_AT_ONCE
+        return False
 
     def pump(self, now: float) -> list[Effect]:
         """What may go now."""

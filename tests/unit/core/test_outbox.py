@@ -3,8 +3,8 @@
 import pytest
 
 from signet.core.errors import Code
-from signet.core.limits import MAX_UNANSWERED, RETRY_LIMIT
-from signet.core.outbox import Completed, Failed, Outbox, Seal, Transmit, WakeAt
+from signet.core.limits import AGAIN_AT_ONCE, MAX_UNANSWERED, RETRY_LIMIT
+from signet.core.outbox import Completed, Effect, Failed, Outbox, Seal, Transmit, WakeAt
 
 
 def outbox(count: int) -> Outbox:
@@ -50,6 +50,46 @@ def test_a_refusal_that_says_later_waits_for_its_time() -> None:
     assert box.refused(1, Code.STORE_UNAVAILABLE, 10, wait=5) == [WakeAt(15)]
     assert box.pump(14) == [WakeAt(15)]
     assert box.pump(15) == [Transmit(1, 1)]
+
+
+def refused_rounds(box: Outbox, rounds: int, now: float, wait: float) -> list[Effect]:
+    """Two sends, both out of order, so many times."""
+    effects: list[Effect] = []
+    for _ in range(rounds):
+        box.refused(1, Code.OUT_OF_ORDER, now, wait)
+        effects = box.refused(2, Code.OUT_OF_ORDER, now, wait)
+    return effects
+
+
+def test_an_owner_that_takes_no_order_is_asked_later_and_later() -> None:
+    box = outbox(2)
+    again = [Transmit(1, 1), Transmit(2, 1)]
+    assert box.opened(0) == again
+    assert refused_rounds(box, AGAIN_AT_ONCE, 0, wait=5) == again
+    assert box.refusals == 0
+    assert refused_rounds(box, 1, 0, wait=5) == [WakeAt(5)]
+    assert (box.refusals, box.pump(5)) == (1, again)
+    assert refused_rounds(box, 1, 5, wait=9) == [WakeAt(14)]
+    assert (box.refusals, box.pump(14)) == (2, again)
+
+
+def test_one_success_lets_a_conversation_go_again_at_once() -> None:
+    box = outbox(2)
+    box.opened(0)
+    refused_rounds(box, AGAIN_AT_ONCE + 1, 0, wait=5)
+    box.pump(5)
+    box.sent(1, 5)
+    assert box.refused(2, Code.OUT_OF_ORDER, 5, wait=9) == [Transmit(2, 2)]
+    assert box.refusals == 0
+
+
+def test_what_is_out_of_order_behind_a_refusal_is_not_counted() -> None:
+    box = outbox(2)
+    box.opened(0)
+    for now in range(AGAIN_AT_ONCE + 1):
+        box.refused(1, Code.STORE_UNAVAILABLE, now)
+        assert box.refused(2, Code.OUT_OF_ORDER, now, wait=100) == [Transmit(1, 1), Transmit(2, 1)]
+    assert box.refusals == AGAIN_AT_ONCE + 1
 
 
 def test_a_wrong_device_set_is_encrypted_again_under_the_same_ordinal() -> None:
