@@ -44,9 +44,17 @@ class OwnAccounts:
 
     @refuses(missing=Code.DEVICE_REMOVED)
     async def update(self, caller: Caller, wanted: Wanted) -> OwnAccount:
-        """Change what is given. Raises SignetError: INVALID_ARGUMENT, USER_NAME_TAKEN."""
+        """Change what is given.
+
+        To ask for a name says whether somebody has it, found or not: that counts as a look-up (K5).
+
+        Raises:
+            SignetError: INVALID_ARGUMENT, RATE_LIMITED, USER_NAME_TAKEN.
+        """
         parts = self._parts
         name = None if wanted.user_name is None else folded_name(wanted.user_name)
+        if name and name != caller.account.user_name:
+            await self._count_lookup(caller)
         lock = await self._lock(wanted.registration_lock)
         changes = Changes(name, wanted.findable, wanted.presence, lock)
         changed = await parts.directory.update_account(caller.user, changes)
@@ -91,14 +99,12 @@ class OwnAccounts:
         Raises:
             SignetError: RATE_LIMITED, NOT_FOUND (also for what can be no name).
         """
-        parts = self._parts
-        most = parts.config.lookups_an_hour
-        await parts.limit("find", caller.user.hex(), most, HOUR)
+        await self._count_lookup(caller)
         try:
             name = folded_name(user_name)
         except SignetError:
             raise SignetError(Code.NOT_FOUND) from None
-        found = await parts.directory.find(name) if name else None
+        found = await self._parts.directory.find(name) if name else None
         if found is None:
             raise SignetError(Code.NOT_FOUND)
         return found
@@ -109,6 +115,11 @@ class OwnAccounts:
         await self._parts.directory.delete_account(user)
         self._parts.audit(user, "ACCOUNT_DELETED")
         await self._parts.outbox.tell(user)
+
+    async def _count_lookup(self, caller: Caller) -> None:
+        """Raises SignetError: RATE_LIMITED."""
+        most = self._parts.config.lookups_an_hour
+        await self._parts.limit("find", caller.user.hex(), most, HOUR)
 
     async def _lock(self, pin: str | None) -> bytes | None:
         if not pin:

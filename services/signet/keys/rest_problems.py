@@ -62,13 +62,20 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     return problem(SignetError(Code.INVALID_ARGUMENT, f"{where}: {first['msg']}"))
 
 
-async def _http(_request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     """The router's own: no such path, no such method, a body that cannot be read."""
     assert isinstance(error, HTTPException)
     code = {404: Code.NOT_FOUND, 405: Code.UNSUPPORTED_FRAME}.get(error.status_code, Code.MALFORMED)
     answer = problem(SignetError(code), error.status_code)
-    answer.headers.update(error.headers or {})
+    if error.status_code == 405:
+        answer.headers["Allow"] = ", ".join(_methods(request))
     return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """Those of all routes of this path; the router itself names only the first route's."""
+    template = getattr(request.scope.get("route"), "path", "")
+    return sorted(name.upper() for name in request.app.openapi()["paths"].get(template, {}))
 
 
 async def _bug(_request: Request, error: Exception) -> Response:

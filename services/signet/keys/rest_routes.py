@@ -200,7 +200,9 @@ def _add_account(router: APIRouter, keys: Keys, authenticated: Authenticate) -> 
         return convert.account(await keys.accounts.get(caller))
 
     @router.patch(
-        "/v1/account", tags=["account"], responses=refusals(*_CALLER, Code.USER_NAME_TAKEN)
+        "/v1/account",
+        tags=["account"],
+        responses=refusals(*_CALLER, Code.USER_NAME_TAKEN, Code.RATE_LIMITED),
     )
     async def update_account(caller: Authenticated, body: m.UpdateAccountRequest) -> m.Account:
         """Change what is given."""

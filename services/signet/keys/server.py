@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import uvicorn
 from grpc import aio
 
+from signet.core.limits import MAX_BODY
 from signet.keys.grpc_server import add_keys
 from signet.keys.rest import create_app
 from signet.keys.service import Keys
 
+# A port that is taken is an error, not shared; a message is as large as a body of REST.
+_GRPC_OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MAX_BODY))
 _STOP_S = 2.0  # how long a stop waits for requests that are open
 
 
@@ -55,7 +58,7 @@ class KeysServer:
         self._keys, self._host, self._proxies = keys, host, proxies
         self._rest_port, self._grpc_port = rest_port, grpc_port
         self._own_grpc = grpc is None
-        self._grpc_server = aio.server() if grpc is None else grpc
+        self._grpc_server = aio.server(options=_GRPC_OPTIONS) if grpc is None else grpc
         self._rest: _Uvicorn | None = None
         self._serving: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None

@@ -14,7 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from signet.core.errors import Code, SignetError
 from signet.core.ids import DeviceAddress, DeviceId, UserId, show, user_id
-from signet.core.limits import MAX_DEVICE_ID, MAX_PROOF, SIGNING_KEY_TTL, TOKEN_TTL
+from signet.core.limits import (
+    MAX_DEVICE_ID,
+    MAX_PROOF,
+    SIGNING_KEY_TTL,
+    STORE_RETRY_AFTER,
+    TOKEN_TTL,
+)
 from signet.keys.config import Clock, Randomness
 from signet.ports.directory import Proofs, SigningKey
 
@@ -102,7 +108,8 @@ class Tokens:
             if newest is None or newest.retired_ms <= now_ms:
                 made = self._make(now_ms)
                 await self._proofs.add_signing_key(made, newest.kid if newest else "", now_ms)
-        raise SignetError(Code.STORE_UNAVAILABLE, "no signing key could be agreed on")
+        wait = STORE_RETRY_AFTER
+        raise SignetError(Code.STORE_UNAVAILABLE, "no signing key could be agreed on", wait)
 
     def _make(self, now_ms: int) -> SigningKey:
         retired_ms = now_ms + SIGNING_KEY_TTL * 1000
