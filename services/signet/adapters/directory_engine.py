@@ -5,8 +5,8 @@ processes they share the file by BEGIN IMMEDIATE. On PostgreSQL rows are locked.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Insert, Table, event
@@ -37,7 +37,10 @@ def make_engine(url: str, *, timeout_s: float = _TIMEOUT_S) -> AsyncEngine:
             connect_args={"timeout": timeout_s, "command_timeout": timeout_s},
         )
     engine = create_async_engine(
-        url, pool_size=_CONNECTIONS, connect_args={"timeout": timeout_s, "isolation_level": None}
+        url,
+        pool_size=_CONNECTIONS,
+        pool_timeout=timeout_s,
+        connect_args={"timeout": timeout_s, "isolation_level": None},
     )
     event.listen(engine.sync_engine, "connect", _make_durable)
     event.listen(engine.sync_engine, "begin", _begin)
@@ -63,10 +66,10 @@ def _begin(connection: Connection) -> None:
 class SqlStore:
     """Runs work in transactions; what belongs to the store itself becomes StoreUnavailable."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, turn_s: float = _TIMEOUT_S) -> None:
         self._engine = engine
         self._is_sqlite = engine.dialect.name == "sqlite"
-        self._turn = asyncio.Lock() if self._is_sqlite else nullcontext()
+        self._turn, self._turn_s = asyncio.Lock(), turn_s
 
     async def _read(self, work: Work[T]) -> T:
         """Run `work` on one snapshot. Raises StoreUnavailable."""
@@ -78,13 +81,32 @@ class SqlStore:
         `work` looks before it writes, so the next try sees who won. Raises StoreUnavailable, and
         what `work` raises (then nothing is written).
         """
-        async with self._turn:
+        async with self._in_turn():
             for _ in range(_RACES - 1):
                 try:
                     return await self._run(work, writes=True)
                 except IntegrityError:
                     continue
             return await self._run(work, writes=True)
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        """Of writers on SQLite. Where each waits for a locked file, those behind it do not add up.
+
+        Raises StoreUnavailable.
+        """
+        if not self._is_sqlite:
+            yield
+            return
+        try:
+            async with asyncio.timeout(self._turn_s):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise StoreUnavailable("other writers wait") from error
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     async def _run(self, work: Work[T], *, writes: bool) -> T:
         try:

@@ -124,6 +124,24 @@ async def test_a_caller_looks_up_so_many_an_hour(tmp_path: Path) -> None:
         assert await refused(service.keys.accounts.find(bob, "nobody")) is Code.NOT_FOUND
 
 
+async def test_to_ask_for_a_name_is_to_look_it_up(tmp_path: Path) -> None:
+    """K5: or a caller would learn the names of those who hide, as fast as they can ask."""
+    async with keys_service(tmp_path, generous(lookups_an_hour=2)) as service:
+        await service.register(NewPerson(), user_name="hidden")
+        ann = await service.caller(await service.register(NewPerson(), user_name="ann"))
+        for _ in range(3):  # nothing is learnt by keeping or giving up a name
+            await service.keys.accounts.update(ann, Wanted(user_name="Ann"))
+        ask = [
+            await refused(service.keys.accounts.update(ann, Wanted(user_name="hidden"))),
+            await refused(service.keys.accounts.find(ann, "hidden")),
+            await refused(service.keys.accounts.update(ann, Wanted(user_name="hidden"))),
+            await refused(service.keys.accounts.find(ann, "hidden")),
+        ]
+        limited = Code.RATE_LIMITED
+        assert ask == [Code.USER_NAME_TAKEN, Code.NOT_FOUND, limited, limited]
+        await service.keys.accounts.update(ann, Wanted(user_name=""))
+
+
 @pytest.mark.parametrize("away", [ConnectionRefusedError(), TimeoutError(), StoreUnavailable()])
 async def test_routers_that_cannot_be_told_spoil_nothing(service: Service, away: Exception) -> None:
     person = NewPerson()
