@@ -3,10 +3,18 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from signet import testing
-from signet.client import Client, IdentityChanged, Status, StoreHasAccount
+from signet.client import (
+    Client,
+    Environment,
+    IdentityChanged,
+    ServerUnreachable,
+    Status,
+    StoreHasAccount,
+)
 from signet.client.client import Transport
 from signet.client.errors import DeviceRemoved, InvalidArgument, Locked, NotFound
 from signet.client.events import ConnectionState
@@ -162,6 +170,44 @@ async def test_a_registration_lock_asks_for_its_pin(server: Server) -> None:
     free = await recovered(server, again.recovery_key, store="third")
     assert not await free.has_registration_lock()
     await free.stop()
+
+
+class LosesAnswers(httpx.AsyncHTTPTransport):
+    """Requests arrive; the first answer to a take-over does not."""
+
+    lost = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await super().handle_async_request(request)
+        if request.url.path == "/v1/recover" and not self.lost:
+            self.lost += 1
+            raise httpx.ReadError("cut")
+        return answer
+
+
+async def test_a_take_over_whose_answer_is_lost_is_asked_for_again(server: Server) -> None:
+    lost = await server.register("alice")
+    await lost.stop()
+
+    async def recover(http: httpx.AsyncBaseTransport | None) -> Client:
+        return await Client.recover(
+            server=server.addresses.rest,
+            store=server.folder / "new",
+            user_name="alice",
+            recovery_key=lost.recovery_key or "",
+            environment=Environment(http=http),
+        )
+
+    with pytest.raises(ServerUnreachable):
+        await recover(LosesAnswers())
+    async with running(await recover(None)) as alice:
+        key = alice.client.recovery_key
+        async with running(await server.register("bob")) as bob:
+            await say(bob, alice, "you again?")
+            await say(alice, bob, "me again")
+    again = await recovered(server, key, store="newer")
+    assert again.user_id == lost.user_id
+    await again.stop()
 
 
 async def test_a_store_that_holds_an_account_is_not_written_over(server: Server) -> None:

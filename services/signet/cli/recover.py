@@ -12,9 +12,10 @@ from signet.cli.failures import Exit, Problem, explained
 from signet.cli.options import DEFAULT_SERVER, Json, Store
 from signet.cli.register import entered, welcome
 from signet.cli.stores import Place
-from signet.client import Client
+from signet.client import Client, StoreHasAccount
 from signet.client import Transport as TransportName
-from signet.client.errors import Locked, NotFound
+from signet.client.errors import Locked
+from signet.core.errors import RULES, Code, Retry, SignetError
 
 
 def recover(
@@ -31,9 +32,6 @@ def recover(
     """
     with explained(as_json):
         place = stores.new_place(name, store)
-        if place.exists:
-            advice = f"move it away, or use --store FOLDER; to go on with it: --as {name}"
-            raise Problem("STORE_EXISTS", f"{place.folder} is taken", advice, Exit.STORE)
         transport: TransportName = "grpc" if grpc else "websocket"
         told = _asking(place, name, server, _secret("recovery key"), pin, transport)
     if as_json:
@@ -58,6 +56,7 @@ def _asking(
 async def _recover(
     place: Place, name: str, server: str, key: str, pin: str, transport: TransportName
 ) -> dict[str, str | int]:
+    known = place.exists
     place.make()
     try:
         client = await Client.recover(
@@ -68,14 +67,19 @@ async def _recover(
             registration_lock=pin,
             transport=transport,
         )
-    except NotFound:
-        place.forget()
+    except StoreHasAccount:
+        advice = f"move it away, or use --store FOLDER; to go on with it: --as {name}"
+        text = f"{place.folder} is taken"
+        raise Problem("STORE_EXISTS", text, advice, Exit.STORE) from None
+    except SignetError as error:
+        # Of no other end is it known that nothing happened: the keys in the store ask again.
+        if not known and RULES[error.code].retry in (Retry.NEVER, Retry.CHANGED):
+            place.forget()
+        if error.code is not Code.NOT_FOUND:
+            raise
         text = f"nobody of the name {name} has this recovery key"
         advice = "the key is good once, and only the latest one is; check both"
         raise Problem("NOT_FOUND", text, advice, Exit.REFUSED) from None
-    except BaseException:
-        place.forget()
-        raise
     return await entered(client, name)
 
 

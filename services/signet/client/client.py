@@ -110,7 +110,8 @@ class Client(MessageCalls, PeopleCalls, AccountCalls):
         """Take an account over, by its recovery key or the identity provider's token.
 
         It gets a new identity key, this device and no other, and a new recovery key; its inbox is
-        empty. Those who wrote with it are told, and asked whether they trust the new key.
+        empty. Those who wrote with it are told, and asked whether they trust the new key. After
+        ServerUnreachable the same call, into the same store, goes on where it was cut off.
 
         Raises:
             SignetError: NOT_FOUND (also for a wrong recovery key), LOCKED (`registration_lock` is

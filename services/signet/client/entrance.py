@@ -21,6 +21,8 @@ from signet.core.errors import SignetError
 from signet.core.limits import MAX_REGISTRATION_ID
 from signet.e2e import IdentityKeyPair
 
+_RECOVERING = "recovering"
+
 
 class Entrance:
     """Of one store that holds no account yet. `transport`: how its streams will be opened."""
@@ -41,8 +43,11 @@ class Entrance:
         return await self._keep(found, device, made, wanted.user_name), made
 
     async def recover(self, claim: Claim) -> tuple[Account, Registered]:
-        """Take an account over. Raises SignetError, ServerUnreachable, StoreHasAccount."""
-        found, device = await self._prepare()
+        """Take an account over. Raises SignetError, ServerUnreachable, StoreHasAccount.
+
+        The answer names the new recovery key, and may be lost: the same keys ask again.
+        """
+        found, device = await self._prepare(_RECOVERING)
         made = await accounts.recover(self._rest, found, device, claim, self._env)
         account = await self._keep(found, device, made, claim.user_name)
         if not claim.user_name:  # good to know, and nothing worse
@@ -51,20 +56,25 @@ class Entrance:
                 account = await self._keep(found, device, made, own["user_name"])
         return account, made
 
-    async def _prepare(self) -> tuple[Server, NewDevice]:
+    async def _prepare(self, keep_as: str = "") -> tuple[Server, NewDevice]:
+        """The server, and a device with keys: those kept under a name, where there are any."""
         env = self._env
-        identity = IdentityKeyPair.generate(env.randomness)
-        login = Ed25519PrivateKey.from_private_bytes(env.randomness(32))
-        registration = int.from_bytes(env.randomness(4), "big") % MAX_REGISTRATION_ID + 1
         found = await accounts.find_server(self._rest)
 
-        def make(tx: Tx) -> prekeys.Upload:
+        def make(tx: Tx) -> NewDevice:
             if tx.settings.account() is not None:
                 raise StoreHasAccount("this store holds an account: choose another")
-            return prekeys.make(tx, identity, env, prekeys.EVERYTHING)
+            kept = tx.settings.get(keep_as) if keep_as else None
+            secrets = kept or _secrets(env)
+            if keep_as:
+                tx.settings.put(keep_as, secrets)
+            identity = IdentityKeyPair.from_private(secrets[:32])
+            login = Ed25519PrivateKey.from_private_bytes(secrets[32:64])
+            registration = int.from_bytes(secrets[64:], "big")
+            keys = prekeys.make(tx, identity, env, prekeys.EVERYTHING)
+            return NewDevice(identity, login, registration, keys)
 
-        keys = await self._store.run(make)
-        return found, NewDevice(identity, login, registration, keys)
+        return found, await self._store.run(make)
 
     async def _keep(
         self, server: Server, device: NewDevice, made: Registered, user_name: str
@@ -80,8 +90,21 @@ class Entrance:
             device.identity.private,
             device.login.private_bytes_raw(),
         )
-        await self._store.run(lambda tx: tx.settings.put_account(account))
+
+        def write(tx: Tx) -> None:
+            tx.settings.put_account(account)
+            tx.settings.drop(_RECOVERING)
+
+        await self._store.run(write)
         return account
+
+
+def _secrets(environment: Environment) -> bytes:
+    """Identity key, login key and registration id of a new device."""
+    draw = environment.randomness
+    registration = int.from_bytes(draw(4), "big") % MAX_REGISTRATION_ID + 1
+    identity = IdentityKeyPair.generate(draw)
+    return identity.private + draw(32) + registration.to_bytes(2, "big")
 
 
 def account_of(tx: Tx, transport: str | None) -> Account:

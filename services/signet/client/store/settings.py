@@ -52,6 +52,9 @@ class Settings:
         sealed = self._vault.seal(value, b"settings/" + name.encode())
         self._db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, sealed))
 
+    def drop(self, name: str) -> None:
+        self._db.execute("DELETE FROM settings WHERE name = ?", (name,))
+
     def number(self, name: str, default: int = 0) -> int:
         value = self.get(name)
         return default if value is None else int(value)
