@@ -8,8 +8,6 @@ Numbers are those of protos/protocol.md, "States":
 - T3 A frame that the server does not know is refused, and the stream goes on.
 - S7 A draining stream works as before until it is told to leave.
 - T5 A stream ends once: every way out of a state but CLOSED has a code, or the transport is gone.
-
-The client's own side is core/session_client.py.
 """
 
 from enum import Enum, auto
