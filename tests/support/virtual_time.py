@@ -1,53 +1,51 @@
-"""Virtual time: a loop whose clock leaps to the next timer when nothing else can happen.
-
-For tests of timers without sockets and threads. What waits for nothing at all fails at once.
-"""
+"""An event loop whose clock jumps to the next timer: no test waits. Nothing real is waited for."""
 
 import asyncio
-import functools
 import selectors
 from collections.abc import Callable, Coroutine
-from typing import ParamSpec
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
+T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class _Leaping(selectors.DefaultSelector):
-    """Never waits: says how far to leap."""
-
-    leap: Callable[[float], None]
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if not ready:
-            if timeout is None:
-                raise RuntimeError("nothing will ever happen")
-            self.leap(max(0.0, timeout))
-        return ready
-
-
-class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Its time begins at 1000."""
+class _Jumping(selectors.SelectSelector):
+    """Where a loop would wait, its clock is put forward."""
 
     def __init__(self) -> None:
-        self._virtual = 1000.0
-        selector = _Leaping()
-        selector.leap = self._leap
-        super().__init__(selector)
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise RuntimeError("nothing will ever happen: a test waits for what does not come")
+        self.now += max(timeout, 0.0)
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """`time()` is in virtual seconds from 0."""
+
+    def __init__(self) -> None:
+        self._jumping = _Jumping()
+        super().__init__(self._jumping)
 
     def time(self) -> float:
-        return self._virtual
-
-    def _leap(self, seconds: float) -> None:
-        self._virtual += seconds
+        return self._jumping.now
 
 
-def in_virtual_time(test: Callable[P, Coroutine[None, None, None]]) -> Callable[P, None]:
-    """Run a test on such a loop."""
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """As asyncio.run, in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(work)
 
-    @functools.wraps(test)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-            runner.run(test(*args, **kwargs))
 
-    return run
+def in_virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """A test that runs so."""
+
+    @wraps(test)
+    def in_time(*args: P.args, **kwargs: P.kwargs) -> None:
+        run(test(*args, **kwargs))
+
+    return in_time
