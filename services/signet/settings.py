@@ -6,6 +6,7 @@ be is refused at the start, by name and with the reason. docs/settings.md prints
 
 import os
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -83,10 +84,19 @@ class Settings(BaseSettings):
         0, ge=0, le=32, description="Work that a registration must show; each bit doubles it."
     )
     registrations_an_hour: int = Field(
-        limits.REGISTRATIONS_AN_HOUR, ge=1, description="From one address. Raise behind a proxy."
+        limits.REGISTRATIONS_AN_HOUR,
+        ge=1,
+        description="From one address. Raise it for tests and demos that register more people.",
     )
     logins_a_minute: int = Field(
-        limits.LOGINS_A_MINUTE, ge=1, description="From one address. Raise behind a proxy."
+        limits.LOGINS_A_MINUTE,
+        ge=1,
+        description="From one address. Raise it for tests and demos of more people.",
+    )
+    proxies: str = Field(
+        "",
+        description="Addresses and networks of proxies, with commas between: their"
+        " `X-Forwarded-For` says whose address counts. From anybody else it is not believed.",
     )
     send_burst: float = Field(
         limits.SEND_BURST, ge=1, description="Sends of one device at once, before it is slowed."
@@ -122,6 +132,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, then the environment, then the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("proxies")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        for one in filter(None, map(str.strip, value.split(","))):
+            ip_network(one)
+        return value
 
     @field_validator("data")
     @classmethod

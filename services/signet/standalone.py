@@ -176,8 +176,15 @@ class Standalone:
         servers: list[KeysServer] = []
 
         def add_keys(server: aio.Server) -> str:
-            port = settings.rest_port
-            servers.append(KeysServer(keys, host=settings.host, rest_port=port, grpc=server))
+            servers.append(
+                KeysServer(
+                    keys,
+                    host=settings.host,
+                    rest_port=settings.rest_port,
+                    grpc=server,
+                    proxies=settings.proxies,
+                )
+            )
             return KEYS_SERVICE
 
         config = gateway_config(settings, self._folder.key("resume"))

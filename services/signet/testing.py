@@ -59,7 +59,8 @@ async def server(folder: Path | None = None, **settings: Any) -> AsyncIterator[S
     """Start one; stop it at the end.
 
     `folder` keeps the data for another start; None is a temporary one. `settings` are those of
-    docs/settings.md.
+    docs/settings.md: everybody is of one address here, so a test of more than 60 people raises
+    `registrations_an_hour`, and one of many logins `logins_a_minute`.
     """
     with TemporaryDirectory(prefix="signet-") as temporary:
         place = folder or Path(temporary)

@@ -29,6 +29,7 @@ def test_flags_win_over_the_environment_and_the_environment_over_the_file(
         ({"registration": "identity_provider"}, "needs identity_provider_issuer"),
         ({"identity_provider_issuer": "x"}, "go together"),
         ({"log_level": "loud"}, "log_level (SIGNET_LOG_LEVEL): "),
+        ({"proxies": "10.0.0.1, proxy.example"}, "proxies (SIGNET_PROXIES): "),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_by_name_and_reason(

@@ -155,8 +155,10 @@ TOKEN_TTL = 3600  # Raise: a stolen token is good for longer. Lower: more logins
 TOKEN_LEEWAY = 60  # between clocks, for tokens of an identity provider
 # A signing key of tokens signs for so long, and is published for a token's life longer.
 SIGNING_KEY_TTL = 7 * 24 * 3600
-REGISTRATIONS_AN_HOUR = 60  # an address
-LOGINS_A_MINUTE = 30  # an address
+# An address: tests and demos of more people, all from one, raise both by their settings. Raise:
+# one host may make more accounts.
+REGISTRATIONS_AN_HOUR = 60
+LOGINS_A_MINUTE = 30  # with REGISTRATIONS_AN_HOUR
 LOOKUPS_AN_HOUR = 60  # a caller
 MAX_BODY = 512 * KIB  # of a REST request
 MAX_USER_NAME = 32  # characters

@@ -20,6 +20,7 @@ from signet.core.errors import RULES, Code, SignetError
 from signet.core.ids import DeviceId, UserId
 from signet.keys import grpc_convert as convert
 from signet.keys.parts import Caller
+from signet.keys.proxies import FORWARDED, Proxies
 from signet.keys.service import Keys
 from signet.telemetry.metrics import REFUSALS, REQUESTS
 from signet.v1 import keys_pb2 as pb
@@ -32,10 +33,12 @@ Method = Callable[["KeysServicer", Q, Context], Coroutine[Any, Any, A]]
 
 log = structlog.get_logger()
 
+_NONE = Proxies()
 
-def add_keys(server: aio.Server, keys: Keys) -> None:
+
+def add_keys(server: aio.Server, keys: Keys, proxies: Proxies = _NONE) -> None:
     """Serve signet.v1.Keys there; before the server is started."""
-    keys_pb2_grpc.add_KeysServicer_to_server(KeysServicer(keys), server)
+    keys_pb2_grpc.add_KeysServicer_to_server(KeysServicer(keys, proxies), server)
 
 
 def _answers(method: Method[Q, A]) -> Method[Q, A]:
@@ -63,8 +66,8 @@ def _answers(method: Method[Q, A]) -> Method[Q, A]:
 class KeysServicer(keys_pb2_grpc.KeysServicer):
     """A call is named as in keys.proto, and is a line or two of the service."""
 
-    def __init__(self, keys: Keys) -> None:
-        self._keys = keys
+    def __init__(self, keys: Keys, proxies: Proxies = _NONE) -> None:
+        self._keys, self._proxies = keys, proxies
 
     @_answers
     async def GetServer(self, request: pb.GetServerRequest, context: Context) -> pb.Server:
@@ -74,23 +77,23 @@ class KeysServicer(keys_pb2_grpc.KeysServicer):
     async def Register(self, request: pb.RegisterRequest, context: Context) -> pb.Registered:
         application = convert.application(request)
         registrations = self._keys.registrations
-        return convert.registered(await registrations.register(application, _host(context)))
+        return convert.registered(await registrations.register(application, self._address(context)))
 
     @_answers
     async def Recover(self, request: pb.RecoverRequest, context: Context) -> pb.Registered:
         recovery = convert.recovery(request)
         registrations = self._keys.registrations
-        return convert.registered(await registrations.recover(recovery, _host(context)))
+        return convert.registered(await registrations.recover(recovery, self._address(context)))
 
     @_answers
     async def GetNonce(self, request: pb.GetNonceRequest, context: Context) -> pb.Nonce:
         device = DeviceId(UserId(request.user_id), request.device_id)
-        return pb.Nonce(nonce=await self._keys.logins.nonce(device, _host(context)))
+        return pb.Nonce(nonce=await self._keys.logins.nonce(device, self._address(context)))
 
     @_answers
     async def Login(self, request: pb.LoginRequest, context: Context) -> pb.Token:
         proof = convert.proof(request)
-        return convert.token(await self._keys.logins.login(proof, _host(context)))
+        return convert.token(await self._keys.logins.login(proof, self._address(context)))
 
     @_answers
     async def UploadKeys(self, request: pb.UploadKeysRequest, context: Context) -> pb.KeyCount:
@@ -142,6 +145,12 @@ class KeysServicer(keys_pb2_grpc.KeysServicer):
 
     async def _caller(self, context: Context) -> Caller:
         return await self._keys.logins.authenticate(_token(context))
+
+    def _address(self, context: Context) -> str:
+        """Where the call comes from, for limits by address."""
+        metadata = context.invocation_metadata() or ()
+        values = [value for name, value in metadata if name == FORWARDED and isinstance(value, str)]
+        return self._proxies.caller(_host(context), values)
 
 
 async def _refuse(context: Context, error: SignetError) -> NoReturn:

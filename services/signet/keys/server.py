@@ -11,6 +11,7 @@ from grpc import aio
 
 from signet.core.limits import MAX_BODY
 from signet.keys.grpc_server import add_keys
+from signet.keys.proxies import Proxies, behind
 from signet.keys.rest import create_app
 from signet.keys.service import Keys
 
@@ -42,7 +43,8 @@ class _Uvicorn(uvicorn.Server):
 class KeysServer:
     """`grpc` is a server to add the service to, before it is started; None makes one of its own.
 
-    `proxies` are addresses whose X-Forwarded-For is believed, as uvicorn takes them.
+    `proxies` are addresses and networks whose X-Forwarded-For is believed, with commas between;
+    for anybody else the address of the peer counts. ValueError: one is none.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class KeysServer:
         grpc_port: int = 0,
         proxies: str = "",
     ) -> None:
-        self._keys, self._host, self._proxies = keys, host, proxies
+        self._keys, self._host, self._proxies = keys, host, Proxies.named(proxies)
         self._rest_port, self._grpc_port = rest_port, grpc_port
         self._own_grpc = grpc is None
         self._grpc_server = aio.server(options=_GRPC_OPTIONS) if grpc is None else grpc
@@ -64,7 +66,7 @@ class KeysServer:
         self._telling: asyncio.Task[None] | None = None
         self.rest = Address(host, rest_port)
         self.grpc: Address | None = None
-        add_keys(self._grpc_server, keys)
+        add_keys(self._grpc_server, keys, self._proxies)
 
     async def start(self) -> None:
         """Read the signing keys, then listen; `rest` and `grpc` then say where.
@@ -82,14 +84,13 @@ class KeysServer:
         bound = listening.getsockname()
         self.rest = Address(bound[0], bound[1])
         config = uvicorn.Config(
-            create_app(self._keys),
+            behind(self._proxies, create_app(self._keys)),
             log_config=None,
             access_log=False,
             lifespan="off",
             ws="none",
             server_header=False,
-            proxy_headers=bool(self._proxies),
-            forwarded_allow_ips=self._proxies or None,
+            proxy_headers=False,  # behind() is the same for gRPC
             timeout_graceful_shutdown=int(_STOP_S),
         )
         self._rest = _Uvicorn(config)
