@@ -35,44 +35,15 @@ from signet.core.link import (
 from signet.core.outbox import Completed, Effect, Failed, Outbox, Seal, Transmit, WakeAt
 from signet.core.shards import shard_of
 from signet.ports.inbox import StoreUnavailable
-from signet.ports.users import User
 from signet.router.router import Router
 from signet.v1 import messaging_pb2 as pb
-from tests.support.known_users import KnownUsers
 from tests.support.troubled_inbox import Rows, TroubledInbox
+from tests.support.troubled_users import TroubledUsers
 
 SHARDS = 4
 ALICE, BOB = (UserId(name.ljust(16, b"_")) for name in (b"alice", b"bob"))
 LONGEST_WAIT = 5.0  # what devices here make of "come back in an hour"
 WINDOW = 8  # items in flight: small, so that it fills
-
-
-class TroubledUsers(KnownUsers):
-    """A directory that takes its time, and sometimes does not answer."""
-
-    def __init__(self, chance: random.Random) -> None:
-        super().__init__()
-        self.trouble = 0.0
-        self._chance = chance
-
-    async def _pass(self) -> None:
-        await asyncio.sleep(self._chance.uniform(0.0005, 0.003 + 0.2 * self.trouble))
-        if self._chance.random() < 0.2 * self.trouble:
-            raise StoreUnavailable("trouble")
-
-    async def load(self, users: Sequence[UserId]) -> dict[UserId, User]:
-        await self._pass()
-        return await super().load(users)
-
-    async def note_written(self, pairs: Sequence[tuple[UserId, UserId]]) -> None:
-        await self._pass()
-        await super().note_written(pairs)
-
-    async def have_written(
-        self, pairs: Sequence[tuple[UserId, UserId]]
-    ) -> set[tuple[UserId, UserId]]:
-        await self._pass()
-        return await super().have_written(pairs)
 
 
 @dataclass(eq=False)
@@ -124,35 +95,37 @@ class World:
 
     async def _start(self) -> None:
         while self.current is None:
-            store = TroubledInbox(self.rows, self.chance, SHARDS)
-            store.trouble = self.trouble
-            life: Life | None = None
-
-            def lost() -> None:
-                if life is not None:
-                    self.loop.call_soon(self._end, life)
-
-            router = Router(
-                store,
-                self.users,
-                MemoryPresence(self.loop.time),
-                MemoryEvents(),
-                shards=SHARDS,
-                alone=True,
-                lost=lost,
-                now_ms=lambda: 1_700_000_000_000 + int(self.loop.time() * 1000),
-                clock=self.loop.time,
-                incarnation=Incarnation(self.chance.randbytes(16)),
-            )
-            life = Life(router, store)
+            life = self._new_life()
             self.lives.append(life)
             try:
-                await router.start()
+                await life.router.start()
             except StoreUnavailable:
                 life.kill()
                 continue
             if not life.over:
                 self.current = life
+
+    def _new_life(self) -> Life:
+        store = TroubledInbox(self.rows, self.chance, SHARDS)
+        store.trouble = self.trouble
+
+        def lost() -> None:
+            self.loop.call_soon(self._end, life)
+
+        router = Router(
+            store,
+            self.users,
+            MemoryPresence(self.loop.time),
+            MemoryEvents(),
+            shards=SHARDS,
+            alone=True,
+            lost=lost,
+            now_ms=lambda: 1_700_000_000_000 + int(self.loop.time() * 1000),
+            clock=self.loop.time,
+            incarnation=Incarnation(self.chance.randbytes(16)),
+        )
+        life = Life(router, store)
+        return life
 
     def _end(self, life: Life) -> None:
         life.kill()
