@@ -1,4 +1,4 @@
-"""What ports/directory.py says of changes that are to be told, and of take-overs done again."""
+"""What ports/telling.py says of changes to be told; take-overs that are done again."""
 
 import os
 from dataclasses import replace
@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from signet.core.ids import DeviceId, UserId
-from signet.ports.directory import Directory, KeyUpload, NewAccount, NoSuchAccount, Stock, Untold
+from signet.ports.directory import Directory, KeyUpload, NewAccount, NoSuchAccount, Stock
+from signet.ports.telling import Untold
 from tests.contract.directories import (
     directory,
     every_adapter,

@@ -23,7 +23,7 @@ from signet.adapters.directory_engine import make_engine
 from signet.adapters.directory_sql import SqlDirectory
 from signet.adapters.rate_limits import MemoryRateLimits
 from signet.core.errors import Code
-from signet.core.ids import DeviceId
+from signet.core.ids import DeviceId, UserId
 from signet.core.limits import STORE_RETRY_AFTER
 from signet.keys.registration import Registered
 from signet.keys.server import KeysServer
@@ -34,8 +34,11 @@ from signet.v1 import keys_pb2_grpc
 from tests.support.directories import an_account
 from tests.support.identities import NewPerson, upload_json
 from tests.support.keys_service import HERE, Told, application, generous
+from tests.support.lanes import Server
+from tests.support.lanes.postgres import dsn
 
 WAIT_S = 0.05
+SCHEME = "postgresql+asyncpg"
 OTHER = "11111111-1111-4111-8111-111111111111"
 
 
@@ -236,3 +239,17 @@ def _of_few_pages(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA max_page_count=80")
     cursor.close()
+
+
+@pytest.mark.lane("postgres")
+async def test_a_postgresql_that_refuses_connections_is_unavailable(
+    postgres_server: Server,
+) -> None:
+    """As while it starts or stops, or has no connection left: the driver has its own errors."""
+    url = dsn(postgres_server).rpartition("/")[0]
+    directory = SqlDirectory(make_engine(f"{url}/not_there".replace("postgresql", SCHEME, 1)))
+    with pytest.raises(StoreUnavailable):
+        await directory.account(UserId(bytes(16)))
+    with pytest.raises(StoreUnavailable):
+        await directory.create_account(an_account())
+    await directory.close()

@@ -37,8 +37,8 @@ from signet.ports.directory import (
     PersonKnown,
     Replacement,
     TooManyDevices,
-    Untold,
 )
+from signet.ports.telling import Untold
 from signet.ports.users import Audience
 
 

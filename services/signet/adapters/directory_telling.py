@@ -1,4 +1,4 @@
-"""What the owners of shards are to be told, in SQL: ports/directory.Telling."""
+"""What the owners of shards are to be told, in SQL: ports/telling.Telling."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from signet.adapters.directory_engine import SqlStore
 from signet.adapters.directory_tables import untold
 from signet.core.ids import UserId
-from signet.ports.directory import Untold
+from signet.ports.telling import Untold
 
 
 class SqlTelling(SqlStore):

@@ -10,6 +10,8 @@ from signet.core.errors import Code, SignetError
 from signet.core.limits import JWKS_RETRY, JWKS_TTL, MAX_PROOF, STORE_RETRY_AFTER, TOKEN_LEEWAY
 from signet.keys.config import Clock, IdentityProvider
 
+_FOR_EVER_MS = 2**62  # what a store can hold: a token may say that it is good for longer
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -60,7 +62,7 @@ class IdentityTokens:
             raise _refused("the identity token is over")
         if max(issued, float(claims.get("nbf", issued))) > now + TOKEN_LEEWAY:
             raise _refused("the identity token is of the future")
-        until_ms = int((expires + TOKEN_LEEWAY) * 1000)
+        until_ms = min(int((expires + TOKEN_LEEWAY) * 1000), _FOR_EVER_MS)
         return Person(self._digest(claims["sub"]), self._digest(claims["jti"]), until_ms)
 
     def _digest(self, value: object) -> bytes:

@@ -1,4 +1,4 @@
-"""Tells the owners of shards what was stored for them with a change (ports/directory.Telling).
+"""Tells the owners of shards what was stored for them with a change (ports/telling).
 
 At once after the change; and again and again, also after a restart, until they were told. A crash
 or a race between processes makes it twice, never less than once.
@@ -11,8 +11,8 @@ import structlog
 
 from signet.core.ids import UserId
 from signet.core.limits import TELL_AGAIN
-from signet.ports.directory import Telling, Untold
 from signet.ports.inbox import StoreUnavailable
+from signet.ports.telling import Telling, Untold
 from signet.ports.users import UserChanges
 
 log = structlog.get_logger()

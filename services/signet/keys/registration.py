@@ -188,7 +188,7 @@ class Registrations:
             admission = await by_provider(self._provider, parts.now_ms(), token)
             if account is None or account.person != admission.person:
                 raise SignetError(Code.NOT_FOUND)
-            return account, admission, False
+            return account, admission, self._is_made_by(account, recovery.application)
         key = fold_recovery_key(recovery.recovery_key)
         kept = account.recovery_hash if account else b""
         if account is not None and await self._is_repeated(account, recovery.application, key):
@@ -199,9 +199,13 @@ class Registrations:
 
     async def _is_repeated(self, account: Account, application: Application, key: str) -> bool:
         """Only who has the identity key of the new device comes as far as the former hash."""
-        if account.replaced_by(application.identity_key, self._device(application)) is None:
+        if not self._is_made_by(account, application):
             return False
         return await self._parts.passwords.matches(key, account.former_recovery_hash)
+
+    def _is_made_by(self, account: Account, application: Application) -> bool:
+        device = self._device(application)
+        return account.replaced_by(application.identity_key, device) is not None
 
     async def _owner(self, recovery: Recovery) -> UserId:
         """Whose account is meant; NOBODY for a name that nobody has: it costs as much (K5)."""

@@ -17,6 +17,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from signet.core.ids import DeviceId, UserId
+from signet.ports.telling import Telling
 from signet.ports.users import Audience, User
 
 
@@ -214,19 +215,6 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
-    """A change that the owners of the user's shard are to be told, kept until they were.
-
-    `version` is the account's after it. `replaced`: taken over or deleted; else a device is gone.
-    """
-
-    user: UserId
-    version: int
-    replaced: bool
-    dropped: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class SigningKey:
     """A key that signs tokens. It is published until nothing it signed is valid."""
 
@@ -337,18 +325,6 @@ class Accounts(Protocol):
 
         A take-over starts the count anew. Unknown accounts have no tries.
         """
-        ...
-
-
-class Telling(Protocol):
-    """An outbox: what was stored with a change, so that a crash after it loses nothing."""
-
-    async def untold(self, user: UserId | None = None) -> Sequence[Untold]:
-        """What was not told yet (of one user), a user's changes in their order."""
-        ...
-
-    async def told(self, change: Untold) -> None:
-        """Forget it. One that is forgotten already is no error."""
         ...
 
 

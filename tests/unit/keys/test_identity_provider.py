@@ -109,6 +109,33 @@ async def test_a_person_takes_their_account_over_with_a_token(tmp_path: Path) ->
         assert service.told.replacements == [(ann.user, (1,))]
 
 
+async def test_a_take_over_whose_answer_was_lost_is_asked_for_with_the_same_token(
+    tmp_path: Path,
+) -> None:
+    """K6: the token is spent, but by whoever asks again with the keys that it let in."""
+    provider = Provider()
+    async with keys_service(tmp_path, by_provider(provider)) as service:
+        first = provider.token(service.clock)
+        ann = await service.register(NewPerson(), identity_token=first)
+        token = provider.token(service.clock, jti="token 2")
+        same = Recovery(ann.user, application(NewPerson(), identity_token=token))
+        lost = await service.keys.registrations.recover(same, HERE)
+        after = await service.keys.registrations.recover(same, HERE)
+        assert after.device == lost.device
+        await service.caller(after)
+        with pytest.raises(SignetError, match="REGISTRATION_REFUSED"):
+            await service.keys.registrations.recover(same, HERE)
+
+
+async def test_a_token_that_is_good_for_ever_is_remembered_for_as_long(tmp_path: Path) -> None:
+    provider = Provider()
+    async with keys_service(tmp_path, by_provider(provider)) as service:
+        token = provider.token(service.clock, exp=10**18)
+        await service.register(NewPerson(), identity_token=token)
+        service.clock.now += 10**9
+        assert await refused(service, token) is Code.REGISTRATION_REFUSED
+
+
 async def test_an_account_without_a_person_is_nobodys_to_take_over(tmp_path: Path) -> None:
     provider = Provider()
     async with keys_service(tmp_path, by_provider(provider, "open")) as service:
