@@ -2,7 +2,7 @@
 
 It keeps the rules of protos/protocol.md that a client can notice (order of sends, positions,
 acknowledgements, device sets, resume tokens) and names its faults: `lose_items`, `refuse_next`,
-`cut`, `hold_answers`. The real services are tested against the SDK in tests/e2e.
+`cut`, `hold_answers`, `garble`. The real services are tested against the SDK in tests/e2e.
 """
 
 import asyncio
@@ -91,6 +91,7 @@ class SmallServer:
         self.down = False
         self.lose_items = 0  # so many pushed items are not delivered
         self.hold_answers = False
+        self.garble: defaultdict[bytes, int] = defaultdict(int)  # so many messages to a user
         self.refuse_next: deque[tuple[Code, int]] = deque()
         self.sends: list[pb.Send] = []  # every try that reached the server
         self.hellos: list[pb.Hello] = []
@@ -133,6 +134,10 @@ class SmallServer:
                 self.lose_items -= 1
                 return
             self._deliver(device, item)
+
+    def waiting(self, user: bytes) -> int:
+        """Items that no device has acknowledged."""
+        return sum(len(device.items) for device in self.users[user].devices.values())
 
     # --- the stream ---------------------------------------------------------------------------
 
@@ -262,6 +267,9 @@ class SmallServer:
             )
             device = self.users[send.to].devices[content.device_id]
             if not send.fleeting:
+                if self.garble[send.to]:
+                    self.garble[send.to] -= 1
+                    envelope.content = envelope.content[:-1] + bytes([envelope.content[-1] ^ 1])
                 self.push(device, pb.Item(envelope=envelope))
             elif device.stream is not None:
                 device.stream.push(pb.ServerFrame(fleeting=pb.Fleeting(envelope=envelope)))

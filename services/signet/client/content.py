@@ -125,7 +125,12 @@ def from_plaintext(plaintext: bytes, envelope_id: bytes) -> Content | Reading:
 
 def _well_formed(content: Content, *, synced: bool = False) -> bool:
     """Ids are ids, and a reaction is one. A sync copy holds one message, and no copy again."""
-    optional = (content.original_id, content.conversation, content.text.reply.author)
+    optional = (
+        content.original_id,
+        content.conversation,
+        content.text.reply.author,
+        *content.earlier_ids,
+    )
     if any(len(each) not in (0, ID_BYTES) for each in optional):
         return False
     if any(len(each) != ID_BYTES for each in _ids(content)):

@@ -1,8 +1,9 @@
 """The calls about messages: writing, changing and reading them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from signet.client import content as contents
 from signet.client import reading, sealing
@@ -17,6 +18,7 @@ from signet.core.ids import MessageId, UserId
 from signet.v1.content_pb2 import Content
 from signet.v1.messaging_pb2 import ClientFrame
 
+T = TypeVar("T")
 _QUOTE = 80  # characters of a text that its reply repeats
 
 
@@ -65,7 +67,7 @@ class MessageCalls(Calls):
 
         def write(tx: Tx) -> list[Row]:
             target = find_message(tx, message_id)
-            tx.messages.react(message_id, self.user_id, emoji)
+            tx.messages.react(message_id, target.peer, self.user_id, emoji)
             return self._queue(tx, target.peer, contents.reaction(message_id, emoji))
 
         self._engine.queue(await self._store.run(write))
@@ -75,10 +77,10 @@ class MessageCalls(Calls):
 
         def write(tx: Tx) -> list[Row]:
             content = contents.edit(message_id, text)
-            changed = tx.messages.edit(message_id, self.user_id, text)
-            if changed is None:
+            own = tx.messages.get(message_id, self.user_id)
+            if own is None or not tx.messages.edit(message_id, self.user_id, own.peer, text):
                 raise UnknownMessage("not a text of one's own")
-            return self._queue(tx, changed.peer, content)
+            return self._queue(tx, own.peer, content)
 
         self._engine.queue(await self._store.run(write))
 
@@ -86,10 +88,10 @@ class MessageCalls(Calls):
         """Take back one's own message, here and there. Raises UnknownMessage."""
 
         def write(tx: Tx) -> list[Row]:
-            target = find_message(tx, message_id)
-            if not tx.messages.take_back(message_id, self.user_id):
+            own = tx.messages.get(message_id, self.user_id)
+            if own is None or not tx.messages.take_back(message_id, self.user_id, own.peer):
                 raise UnknownMessage("not a text of one's own")
-            return self._queue(tx, target.peer, contents.delete(message_id))
+            return self._queue(tx, own.peer, contents.delete(message_id))
 
         self._engine.queue(await self._store.run(write))
 
@@ -145,21 +147,21 @@ class MessageCalls(Calls):
 
     async def message(self, message_id: MessageId) -> Message:
         """Raises UnknownMessage."""
-        return await self._store.run(lambda tx: find_message(tx, message_id))
+        return await self._look(lambda tx: find_message(tx, message_id))
 
     async def history(
         self, peer: UserId, limit: int = 100, before: MessageId | None = None
     ) -> list[Message]:
         """The latest messages with somebody (before one of them), oldest first."""
-        return await self._store.run(lambda tx: tx.messages.page(peer, limit, before))
+        return await self._look(lambda tx: tx.messages.page(peer, limit, before))
 
     async def unread(self, peer: UserId | None = None) -> list[Message]:
         """Of one person or of all, oldest first."""
-        return await self._store.run(lambda tx: tx.messages.unread(peer))
+        return await self._look(lambda tx: tx.messages.unread(peer))
 
     async def conversations(self) -> list[Conversation]:
         """Everybody one has written with, the latest first."""
-        return await self._store.run(_conversations)
+        return await self._look(_conversations)
 
     async def mark_read(self, peer: UserId, ids: Sequence[MessageId] | None = None) -> None:
         """All (or these) messages of somebody were read; they are told, unless that is off."""
@@ -171,6 +173,15 @@ class MessageCalls(Calls):
         if await self._store.run(write):
             self._engine.upkeep.receipts_due()
             self._engine.upkeep.expiry_changed()
+
+    async def _look(self, job: Callable[[Tx], T]) -> T:
+        """Read the history; what has disappeared by now is gone first, also after a sleep."""
+
+        def look(tx: Tx) -> T:
+            tx.messages.expire(self._env.now_ms())
+            return job(tx)
+
+        return await self._store.run(look)
 
     def _queue(self, tx: Tx, to: UserId, content: Content) -> list[Row]:
         """A send, and a sync copy where there are other devices of ours (O5)."""

@@ -1,7 +1,8 @@
 """What the content of a message does to this device's history, and what the application hears.
 
 Nothing that a peer writes is believed beyond what they may do: only the author edits or takes
-back a message, only the reader says READ, only our own devices sync.
+back a message, only the reader says READ, only our own devices sync, and nobody reaches into
+another conversation.
 """
 
 from dataclasses import dataclass, field
@@ -69,8 +70,8 @@ def apply(tx: Tx, me: Self, origin: From, content: Content, outcome: Outcome) ->
         case "retry_request":
             row = retry.send_again(tx, me, origin.author, origin.device, content.retry_request)
             outcome.queued += [row] if row else []
-    if content.original_id:
-        tx.messages.drop_placeholder(MessageId(content.original_id), origin.author)
+    for message_id in (content.original_id, *content.earlier_ids):
+        tx.messages.drop_placeholder(MessageId(message_id), origin.author)
 
 
 def put_text(tx: Tx, me: Self, origin: From, content: Content) -> Message:
@@ -94,20 +95,19 @@ def put_text(tx: Tx, me: Self, origin: From, content: Content) -> Message:
 
 
 def _text(tx: Tx, me: Self, origin: From, content: Content, outcome: Outcome) -> None:
-    if content.original_id:
-        known = tx.messages.get(MessageId(content.original_id), origin.author)
-        if known is not None and known.kind is not Kind.UNDECRYPTABLE:
-            return  # sent again, and shown before
+    known = tx.messages.get(MessageId(content.original_id or content.message_id), origin.author)
+    if known is not None and known.kind is not Kind.UNDECRYPTABLE:
+        return  # sent again, or by another device of theirs, and shown before
     message = put_text(tx, me, origin, content)
     outcome.events.append(MessageReceived(message=message))
 
 
 def _reaction(tx: Tx, origin: From, content: Content, outcome: Outcome) -> None:
-    target = _target(tx, content.reaction.message_id, origin.peer)
+    target = tx.messages.get(MessageId(content.reaction.message_id), peer=origin.peer)
     if target is None:
         return
     emoji = content.reaction.emoji
-    tx.messages.react(target.id, origin.author, emoji)
+    tx.messages.react(target.id, origin.peer, origin.author, emoji)
     outcome.events.append(
         ReactionReceived(peer=origin.peer, author=origin.author, message_id=target.id, emoji=emoji)
     )
@@ -115,14 +115,14 @@ def _reaction(tx: Tx, origin: From, content: Content, outcome: Outcome) -> None:
 
 def _edit(tx: Tx, origin: From, content: Content, outcome: Outcome) -> None:
     message_id = MessageId(content.edit.message_id)
-    message = tx.messages.edit(message_id, origin.author, content.edit.text)
+    message = tx.messages.edit(message_id, origin.author, origin.peer, content.edit.text)
     if message is not None:
         outcome.events.append(Edited(message=message))
 
 
 def _delete(tx: Tx, origin: From, content: Content, outcome: Outcome) -> None:
     message_id = MessageId(content.delete.message_id)
-    if tx.messages.take_back(message_id, origin.author):
+    if tx.messages.take_back(message_id, origin.author, origin.peer):
         outcome.events.append(Deleted(peer=origin.peer, message_id=message_id))
 
 
@@ -172,8 +172,3 @@ def _sync(tx: Tx, me: Self, origin: From, content: Content, outcome: Outcome) ->
         outcome.events.append(MessageSynced(message=message))
     elif sent.content.WhichOneof("body") in ("reaction", "edit", "delete", "disappearing_timer"):
         apply(tx, me, there, sent.content, outcome)
-
-
-def _target(tx: Tx, message_id: bytes, peer: UserId) -> Message | None:
-    message = tx.messages.get(MessageId(message_id))
-    return message if message is not None and message.peer == peer else None

@@ -3,7 +3,8 @@
 Both sides count: a message is asked for and sent again MAX_RETRIES times at the most. A request
 goes out in a session that is opened anew; so does the answer, because the request's session is
 current by then. What is sent again has a message id of its own (O1: the old one names other
-bytes), and says inside which message it is.
+bytes), and says inside which message it is, and under which ids it failed before: where it is
+read at last, one line stands, and no placeholder.
 """
 
 from signet.client import content as contents
@@ -49,4 +50,6 @@ def send_again(tx: Tx, me: Self, asker: UserId, device: int, request: RetryReque
     again = Content()
     again.CopyFrom(logged.content)
     again.original_id = original
+    if request.message_id != original:
+        again.earlier_ids.append(request.message_id)
     return sealing.queue(tx, me, asker, again, only_device=device)

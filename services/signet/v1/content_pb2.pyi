@@ -29,6 +29,7 @@ class Content(_message.Message):
     CLOCK_MS_FIELD_NUMBER: _builtins.int
     CONVERSATION_FIELD_NUMBER: _builtins.int
     ORIGINAL_ID_FIELD_NUMBER: _builtins.int
+    EARLIER_IDS_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     REACTION_FIELD_NUMBER: _builtins.int
     EDIT_FIELD_NUMBER: _builtins.int
@@ -54,6 +55,10 @@ class Content(_message.Message):
     """Sent again because of a RetryRequest: the id that it had first. It takes that one's place."""
     expire_after_seconds: _builtins.int
     """disappears so long after it was read"""
+    @_builtins.property
+    def earlier_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """With it: ids that it had between, when it was asked for more than once. Nothing stands for them."""
+
     @_builtins.property
     def text(self) -> Global___Text: ...
     @_builtins.property
@@ -86,6 +91,7 @@ class Content(_message.Message):
         clock_ms: _builtins.int = ...,
         conversation: _builtins.bytes = ...,
         original_id: _builtins.bytes = ...,
+        earlier_ids: _abc.Iterable[_builtins.bytes] | None = ...,
         text: Global___Text | None = ...,
         reaction: Global___Reaction | None = ...,
         edit: Global___Edit | None = ...,
@@ -102,7 +108,7 @@ class Content(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "body", b"body", "delete", b"delete", "disappearing_timer", b"disappearing_timer", "edit", b"edit", "key_distribution", b"key_distribution", "no_message", b"no_message", "reaction", b"reaction", "read_receipt", b"read_receipt", "retry_request", b"retry_request", "sync", b"sync", "text", b"text", "typing", b"typing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "body", b"body", "clock_ms", b"clock_ms", "conversation", b"conversation", "delete", b"delete", "disappearing_timer", b"disappearing_timer", "edit", b"edit", "expire_after_seconds", b"expire_after_seconds", "key_distribution", b"key_distribution", "message_id", b"message_id", "no_message", b"no_message", "original_id", b"original_id", "reaction", b"reaction", "read_receipt", b"read_receipt", "required_version", b"required_version", "retry_request", b"retry_request", "sync", b"sync", "text", b"text", "typing", b"typing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "body", b"body", "clock_ms", b"clock_ms", "conversation", b"conversation", "delete", b"delete", "disappearing_timer", b"disappearing_timer", "earlier_ids", b"earlier_ids", "edit", b"edit", "expire_after_seconds", b"expire_after_seconds", "key_distribution", b"key_distribution", "message_id", b"message_id", "no_message", b"no_message", "original_id", b"original_id", "reaction", b"reaction", "read_receipt", b"read_receipt", "required_version", b"required_version", "retry_request", b"retry_request", "sync", b"sync", "text", b"text", "typing", b"typing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["text", "reaction", "edit", "delete", "disappearing_timer", "read_receipt", "typing", "attachment", "key_distribution", "sync", "retry_request", "no_message"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015

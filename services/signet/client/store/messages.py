@@ -66,12 +66,20 @@ class Messages:
         assert message is not None
         return message
 
-    def get(self, message_id: MessageId, author: UserId | None = None) -> Message | None:
-        """By id; an id that two people chose is found only with its author."""
+    def get(
+        self,
+        message_id: MessageId,
+        author: UserId | None = None,
+        *,
+        peer: UserId | None = None,
+    ) -> Message | None:
+        """By id; an id that two people chose is found by its author, or by its conversation."""
         where: str = "id = ?"
         values: list[bytes] = [message_id]
         if author is not None:
-            where, values = "id = ? AND author = ?", [message_id, author]
+            where, values = where + " AND author = ?", [*values, author]
+        if peer is not None:
+            where, values = where + " AND peer = ?", [*values, peer]
         found = self._select(where, values, "LIMIT 1")
         return found[0] if found else None
 
@@ -145,9 +153,11 @@ class Messages:
             self._db.execute("UPDATE messages SET receipt_due = 0 WHERE line = ?", (line,))
         return [MessageId(message_id) for _, message_id in rows]
 
-    def edit(self, message_id: MessageId, author: UserId, text: str) -> Message | None:
-        """Change a text; None where there is no such text of that author."""
-        found = self._body(message_id, author)
+    def edit(
+        self, message_id: MessageId, author: UserId, peer: UserId, text: str
+    ) -> Message | None:
+        """Change a text; None where that author wrote no such text in that conversation."""
+        found = self._body(message_id, author, peer)
         if found is None:
             return None
         found.text = text
@@ -157,15 +167,15 @@ class Messages:
         )
         return self.get(message_id, author)
 
-    def take_back(self, message_id: MessageId, author: UserId) -> bool:
+    def take_back(self, message_id: MessageId, author: UserId, peer: UserId) -> bool:
         """Its text and reactions are gone; the line stays. False where there was no text."""
-        if self._body(message_id, author) is None:
+        if self._body(message_id, author, peer) is None:
             return False
         self._db.execute(
             "UPDATE messages SET kind = ?, body = ? WHERE id = ? AND author = ?",
             (Kind.DELETED, self._seal(message_id, author, Text()), message_id, author),
         )
-        self._db.execute("DELETE FROM reactions WHERE message = ?", (message_id,))
+        self._db.execute("DELETE FROM reactions WHERE peer = ? AND message = ?", (peer, message_id))
         return True
 
     def drop_placeholder(self, message_id: MessageId, author: UserId) -> None:
@@ -175,17 +185,23 @@ class Messages:
             (message_id, author, Kind.UNDECRYPTABLE),
         )
 
-    def react(self, message_id: MessageId, author: UserId, emoji: str) -> None:
-        """One reaction a person; empty takes it back."""
+    def react(self, message_id: MessageId, peer: UserId, author: UserId, emoji: str) -> None:
+        """One reaction a person, to a message of that conversation; empty takes it back."""
+        named = (peer, message_id, author)
         self._db.execute(
-            "DELETE FROM reactions WHERE message = ? AND author = ?", (message_id, author)
+            "DELETE FROM reactions WHERE peer = ? AND message = ? AND author = ?", named
         )
         if emoji:
             sealed = self._vault.seal(emoji.encode(), b"reaction/" + message_id + author)
-            self._db.execute("INSERT INTO reactions VALUES (?, ?, ?)", (message_id, author, sealed))
+            self._db.execute("INSERT INTO reactions VALUES (?, ?, ?, ?)", (*named, sealed))
 
     def expire(self, now_ms: int) -> int:
-        """Delete what has disappeared; how many went."""
+        """Delete what has disappeared, with its reactions; how many went."""
+        self._db.execute(
+            "DELETE FROM reactions WHERE (peer, message) IN"
+            " (SELECT peer, id FROM messages WHERE expires_ms > 0 AND expires_ms <= ?)",
+            (now_ms,),
+        )
         cursor = self._db.execute(
             "DELETE FROM messages WHERE expires_ms > 0 AND expires_ms <= ?", (now_ms,)
         )
@@ -197,10 +213,10 @@ class Messages:
         (at,) = row.fetchone()
         return None if at is None else int(at)
 
-    def _body(self, message_id: MessageId, author: UserId) -> Text | None:
+    def _body(self, message_id: MessageId, author: UserId, peer: UserId) -> Text | None:
         row = self._db.execute(
-            "SELECT body FROM messages WHERE id = ? AND author = ? AND kind = ?",
-            (message_id, author, Kind.TEXT),
+            "SELECT body FROM messages WHERE id = ? AND author = ? AND peer = ? AND kind = ?",
+            (message_id, author, peer, Kind.TEXT),
         ).fetchone()
         return None if row is None else self._open(message_id, author, row[0])
 
@@ -228,12 +244,13 @@ class Messages:
             quote=reply.quote if reply else "",
             edited=bool(edited),
             expires_ms=int(gone),
-            reactions=self._reactions(MessageId(message_id)),
+            reactions=self._reactions(MessageId(message_id), UserId(peer)),
         )
 
-    def _reactions(self, message_id: MessageId) -> tuple[tuple[UserId, str], ...]:
+    def _reactions(self, message_id: MessageId, peer: UserId) -> tuple[tuple[UserId, str], ...]:
         rows = self._db.execute(
-            "SELECT author, emoji FROM reactions WHERE message = ? ORDER BY author", (message_id,)
+            "SELECT author, emoji FROM reactions WHERE peer = ? AND message = ? ORDER BY author",
+            (peer, message_id),
         ).fetchall()
         return tuple(
             (UserId(a), self._vault.open(sealed, b"reaction/" + message_id + a).decode())

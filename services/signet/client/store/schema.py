@@ -73,6 +73,18 @@ MIGRATIONS = (
         number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, body BLOB NOT NULL
     ) STRICT;
     """,
+    # A reaction is of a message of a conversation: two people may choose the same message id.
+    """
+    CREATE TABLE reactions_2 (
+        peer BLOB NOT NULL, message BLOB NOT NULL, author BLOB NOT NULL, emoji BLOB NOT NULL,
+        PRIMARY KEY (peer, message, author)
+    ) STRICT, WITHOUT ROWID;
+    INSERT OR IGNORE INTO reactions_2
+        SELECT m.peer, r.message, r.author, r.emoji FROM reactions r JOIN messages m
+        ON m.id = r.message AND (r.author = m.peer OR r.author = m.author OR m.outgoing = 0);
+    DROP TABLE reactions;
+    ALTER TABLE reactions_2 RENAME TO reactions;
+    """,
 )
 
 
