@@ -210,6 +210,7 @@ async def test_all_routes_have_one_answer_for_who_is_not_there(running: Running)
         await ann.call("GET", "/v1/users/by-name/nobody"),
         await ann.call("GET", "/v1/users/by-name/can%20be%20no%20name"),
         await ann.call("DELETE", "/v1/account/devices/5"),
+        await ann.call("GET", "/v1/keys/no-uuid"),
     ]
     assert {problem(answer) for answer in answers} == {Code.NOT_FOUND}
     assert len({answer.text for answer in answers}) == 1
@@ -312,6 +313,8 @@ async def test_unknown_paths_and_methods_are_problems_too(running: Running) -> N
     answer = await running.http.put("/v1/account")
     assert (answer.status_code, problem(answer)) == (405, Code.UNSUPPORTED_FRAME)
     assert set(answer.headers["allow"].split(", ")) == {"GET", "PATCH"}
+    answer = await running.http.get("/v1/keys/upload")  # no user's id
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
 async def test_who_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from signet.core.errors import Code, SignetError
 from signet.core.limits import MAX_DEVICE_NAME, MAX_USER_NAME, MIN_USER_NAME
 
 _NAME = re.compile(rf"[a-z0-9_.]{{{MIN_USER_NAME},{MAX_USER_NAME}}}")
+_PRINTED = re.compile(r"[^\x00-\x1f\x7f-\x9f]*")  # no control characters
 
 
 def folded_name(text: str) -> str:
@@ -20,6 +21,6 @@ def folded_name(text: str) -> str:
 
 def device_name(text: str) -> str:
     """Raises SignetError: INVALID_ARGUMENT."""
-    if len(text) > MAX_DEVICE_NAME or not text.isprintable():
+    if len(text) > MAX_DEVICE_NAME or not _PRINTED.fullmatch(text):
         raise SignetError(Code.INVALID_ARGUMENT, f"device_name: up to {MAX_DEVICE_NAME} characters")
     return text

@@ -55,7 +55,7 @@ class _Outermost:
 
         async def counting(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "other")
+                route = getattr(scope.get("route"), "path_format", "other")
                 REQUESTS.labels(route, str(message["status"])).inc()
             await send(message)
 

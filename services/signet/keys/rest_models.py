@@ -8,7 +8,7 @@ import base64
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from signet.core.errors import Code
 from signet.core.ids import UserId
@@ -51,15 +51,23 @@ UserIdText = Annotated[
     StringConstraints(pattern=_UUID, min_length=36, max_length=36),
     Field(description="A user id, as a UUID in lower case"),
 ]
-KeyId = Annotated[int, Field(ge=0, le=MAX_KEY_ID)]
-DeviceNumber = Annotated[int, Field(ge=1, le=MAX_DEVICE_ID)]
-RegistrationId = Annotated[int, Field(ge=1, le=MAX_REGISTRATION_ID)]
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 1.0 is an integer, as the document says."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_WHOLE = BeforeValidator(_whole)
+KeyId = Annotated[int, Field(ge=0, le=MAX_KEY_ID), _WHOLE]
+DeviceNumber = Annotated[int, Field(ge=1, le=MAX_DEVICE_ID), _WHOLE]
+RegistrationId = Annotated[int, Field(ge=1, le=MAX_REGISTRATION_ID), _WHOLE]
 Count = Annotated[int, Field(ge=0)]
 UserName = Annotated[str, StringConstraints(pattern=f"^({_NAME})?$", max_length=MAX_USER_NAME)]
 Proof = Annotated[str, StringConstraints(max_length=MAX_PROOF)]
 Pin = Annotated[str, StringConstraints(pattern=rf"^([ -~]{{{MIN_PIN},{MAX_PIN}}})?$")]
 DeviceName = Annotated[
-    str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=MAX_DEVICE_NAME)
+    str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$", max_length=MAX_DEVICE_NAME)
 ]
 AudienceName = Literal["everyone", "contacts", "nobody"]
 ModeName = Literal["open", "invitation", "identity_provider"]

@@ -74,7 +74,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 def _methods(request: Request) -> list[str]:
     """Those of all routes of this path; the router itself names only the first route's."""
-    template = getattr(request.scope.get("route"), "path", "")
+    template = getattr(request.scope.get("route"), "path_format", "")
     return sorted(name.upper() for name in request.app.openapi()["paths"].get(template, {}))
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from signet.core.errors import RULES, Code
-from signet.core.ids import DeviceId, show
+from signet.core.ids import DeviceId, UserId, show
 from signet.core.limits import MAX_DEVICE_ID
 from signet.keys import rest_convert as convert
 from signet.keys import rest_models as m
@@ -30,7 +31,7 @@ _bearer = HTTPBearer(
     auto_error=False, bearerFormat="JWT", description="The token of POST /v1/login"
 )
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-UserInPath = Annotated[m.UserIdText, Path()]
+UserInPath = Annotated[UUID, Path(description="A user id")]
 Authenticate = Callable[..., Awaitable[Caller]]
 
 
@@ -167,7 +168,7 @@ def _add_pre_keys(router: APIRouter, keys: Keys, authenticated: Authenticate) ->
         return m.CheckedKeys(same=await keys.bundles.check(caller, m.data(body.digest)))
 
     @router.get(
-        "/v1/keys/{user_id}",
+        "/v1/keys/{user_id:uuid}",
         tags=["keys"],
         response_model_exclude_none=True,
         responses=refusals(*_CALLER, Code.NOT_FOUND),
@@ -178,7 +179,7 @@ def _add_pre_keys(router: APIRouter, keys: Keys, authenticated: Authenticate) ->
         device_id: Annotated[int, Query(ge=0, le=MAX_DEVICE_ID)] = 0,
     ) -> m.UserKeys:
         """Bundles of a person's devices. Each one-time key is handed out once, ever."""
-        user = m.user_of(user_id)
+        user = UserId(user_id.bytes)
         return convert.bundles(user, await keys.bundles.fetch(caller, user, device_id))
 
 
@@ -226,7 +227,7 @@ def _add_account(router: APIRouter, keys: Keys, authenticated: Authenticate) -> 
     )
     async def block(caller: Authenticated, user_id: UserInPath) -> m.Account:
         """Hear of somebody no more. They are not told."""
-        other = m.user_of(user_id)
+        other = UserId(user_id.bytes)
         return convert.account(await keys.accounts.set_blocked(caller, other, True))
 
     @router.delete(
@@ -236,5 +237,5 @@ def _add_account(router: APIRouter, keys: Keys, authenticated: Authenticate) -> 
     )
     async def unblock(caller: Authenticated, user_id: UserInPath) -> m.Account:
         """Hear of somebody again."""
-        other = m.user_of(user_id)
+        other = UserId(user_id.bytes)
         return convert.account(await keys.accounts.set_blocked(caller, other, False))
