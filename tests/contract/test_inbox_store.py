@@ -164,6 +164,22 @@ async def test_a_page_is_bounded_by_items_and_by_bytes_and_says_that_more_follow
 
 
 @every_adapter
+async def test_the_newest_items_come_oldest_first_bounded_by_items_and_by_bytes(
+    open_store: Open,
+) -> None:
+    store, device = await open_store(), somebody()
+    for life in [await incarnation(store) for _ in range(2)]:
+        (one,) = await store.take(life, [SHARD])
+        await store.append([Batch(SHARD, one.epoch, entries(device, one.epoch, 1, 2, 3))])
+        await store.release(life, [one])
+    everything = list(await stored(store, device))
+    assert await store.newest(device, 4, limits.READ_BYTES) == everything[-4:]
+    assert await store.newest(device, 100, limits.READ_BYTES) == everything
+    assert await store.newest(device, 4, 1) == everything[-1:]
+    assert await store.newest(somebody(), 4, limits.READ_BYTES) == []
+
+
+@every_adapter
 async def test_what_is_acknowledged_is_gone_whatever_comes_late(open_store: Open) -> None:
     store, device = await open_store(), somebody()
     epoch = await taken(store)

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from signet.adapters import inbox_sqlite_sql as sql
 from signet.core.ids import DeviceId, Epoch, Incarnation, Position, ShardId
-from signet.ports.inbox import Batch, Head, NotOwner, Page, ShardRow, StoreUnavailable, Taken
+from signet.ports.inbox import Batch, Entry, Head, NotOwner, Page, ShardRow, StoreUnavailable, Taken
 
 T = TypeVar("T")
 
@@ -99,6 +99,9 @@ class TroubledInbox:
         self, device: DeviceId, after: Position, items: int, size: int, now_ms: int
     ) -> Page:
         return await self._read(lambda db: sql.page(db, device, after, items, size, now_ms))
+
+    async def newest(self, device: DeviceId, items: int, size: int) -> Sequence[Entry]:
+        return await self._read(lambda db: sql.newest(db, device, items, size))
 
     async def drop(self, shard: ShardId, epoch: Epoch, devices: Sequence[DeviceId]) -> None:
         await self._write(lambda db: sql.drop(db, shard, epoch, devices))

@@ -19,6 +19,7 @@ from signet.core import limits
 from signet.core.ids import DeviceId, Epoch, Incarnation, Position, ShardId
 from signet.ports.inbox import (
     Batch,
+    Entry,
     Head,
     NotOwner,
     Page,
@@ -133,6 +134,9 @@ class SqliteInbox:
         self, device: DeviceId, after: Position, items: int, size: int, now_ms: int
     ) -> Page:
         return await self._read(lambda db: sql.page(db, device, after, items, size, now_ms))
+
+    async def newest(self, device: DeviceId, items: int, size: int) -> Sequence[Entry]:
+        return await self._read(lambda db: sql.newest(db, device, items, size))
 
     async def drop(self, shard: ShardId, epoch: Epoch, devices: Sequence[DeviceId]) -> None:
         await self._writer.submit(lambda db: sql.drop(db, shard, epoch, devices))

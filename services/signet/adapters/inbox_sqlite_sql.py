@@ -165,6 +165,21 @@ def page(
     return Page(entries, False, _ranges(db, device, after, gone))
 
 
+def newest(db: sqlite3.Connection, device: DeviceId, items: int, size: int) -> list[Entry]:
+    rows = db.execute(
+        "SELECT epoch, seq, accepted_ms, body FROM item WHERE user = ? AND device = ?"
+        " ORDER BY epoch DESC, seq DESC LIMIT ?",
+        (device.user, device.device, items),
+    )
+    entries: list[Entry] = []
+    for epoch, seq, accepted_ms, body in rows:
+        if size <= 0:
+            break
+        size -= len(body)
+        entries.append(Entry(device, Position(epoch, seq), accepted_ms, body))
+    return entries[::-1]
+
+
 def _swept(db: sqlite3.Connection, device: DeviceId) -> Position:
     """Up to where the sweeper has dropped items that nobody fetched."""
     row = db.execute(

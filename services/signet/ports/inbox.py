@@ -133,6 +133,10 @@ class InboxStore(Protocol):
         """Up to `items` items, about `size` bytes, that follow `after`, across epochs."""
         ...
 
+    async def newest(self, device: DeviceId, items: int, size: int) -> Sequence[Entry]:
+        """The last items of an inbox, oldest first: up to `items`, about `size` bytes."""
+        ...
+
     async def drop(self, shard: ShardId, epoch: Epoch, devices: Sequence[DeviceId]) -> None:
         """Empty the inboxes of removed devices; their numbers go on if one comes again (J6)."""
         ...

@@ -163,11 +163,9 @@ class People:
         for head in await self._store.heads(missing) if missing else ():
             person = self._known.setdefault(head.device.user, Person(head.device.user, None, -1e9))
             person.inboxes.setdefault(head.device.device, Inbox.of(head))
-            if 0 < head.items <= limits.READ_ITEMS:  # what an earlier life took (O2)
-                page = await self._store.read(
-                    head.device, head.acknowledged, limits.READ_ITEMS, limits.READ_BYTES, 0
-                )
-                self._restore(head.device, page.entries)
+            if head.items:  # what an earlier life took (O2)
+                newest = await self._store.newest(head.device, limits.READ_ITEMS, limits.READ_BYTES)
+                self._restore(head.device, newest)
 
     def _loaded(self, user_id: UserId, user: User | None) -> None:
         person = self._known.setdefault(user_id, Person(user_id, None, 0.0))

@@ -34,6 +34,7 @@ class Sends:
         self._fleeting_strangers = Strangers()
         self._under_way: dict[tuple[Key, bytes], list[Reply]] = {}
         self._noted: set[tuple[UserId, UserId]] = set()
+        self._asking: dict[Key, list[tuple[Send, Reply]]] = {}  # see _stranger
 
     def submit(self, link: int, frame: Submit) -> None:
         """Take a send from a gateway, and answer it under its ticket."""
@@ -58,6 +59,12 @@ class Sends:
             reply(Answer(send.message_id, send.ordinal, self._context.now_ms()))
             return
         key = Key(sender, send.to)
+        if asking := self._asking.get(key):
+            if len(asking) < limits.MAX_UNANSWERED:
+                asking.append((send, reply))
+            else:
+                reply(refusal(send, Code.TOO_MANY_UNANSWERED))
+            return
         verdict = self._conversations.judge(key, send)
         match verdict:
             case Code():
@@ -101,8 +108,9 @@ class Sends:
         user = key.sender.device.user
         if not all(has_room(i.items, i.bytes) for i in self._inboxes(person, send)):
             reply(refusal(send, Code.INBOX_FULL, limits.INBOX_FULL_RETRY_AFTER))
-        elif user != person.id and self._strangers.full(user, person.id):
-            self._context.spawn(self._stranger(person, key, send, reply))
+        elif self._is_stranger(self._strangers, user, person.id):
+            self._asking[key] = [(send, reply)]
+            self._context.spawn(self._stranger(key))
         else:
             self._append(person, key, send, reply, keep=user not in person.user.blocked)
 
@@ -110,21 +118,41 @@ class Sends:
     def _inboxes(person: Person, send: Send) -> list[Inbox]:
         return [person.inboxes[content.device] for content in send.contents]
 
-    async def _stranger(self, person: Person, key: Key, send: Send, reply: Reply) -> None:
-        """Over the limit: has the recipient ever written back? Then never asked again."""
-        back = (person.id, key.sender.device.user)
+    def _is_stranger(self, strangers: Strangers, user: UserId, to: UserId) -> bool:
+        """Whether the directory must be asked before another one is taken (M10)."""
+        if user == to or not strangers.full(user, to):
+            return False
+        if (to, user) not in self._noted:
+            return True
+        strangers.answered(user, to)
+        return False
+
+    async def _stranger(self, key: Key) -> None:
+        """Over the limit: has the recipient ever written back? Then never asked again.
+
+        What comes of the conversation meanwhile waits in order behind the question.
+        """
+        user = key.sender.device.user
+        refused: tuple[Code, float] | None = None
         try:
-            written = back in await self._context.users.have_written([back])
+            if await self._context.users.have_written([(key.to, user)]):
+                self._strangers.answered(user, key.to)
+            else:
+                refused = Code.STRANGER_LIMIT, limits.STRANGER_RETRY_AFTER
         except StoreUnavailable:
-            reply(refusal(send, Code.STORE_UNAVAILABLE, limits.STORE_RETRY_AFTER))
-            return
-        if not written:
-            reply(refusal(send, Code.STRANGER_LIMIT, limits.STRANGER_RETRY_AFTER))
-            return
-        self._strangers.answered(key.sender.device.user, person.id)
-        # Whoever was in memory before the wait may have been forgotten and loaded again.
+            refused = Code.STORE_UNAVAILABLE, limits.STORE_RETRY_AFTER
+        finally:
+            waiting = self._asking.pop(key)
+        for send, reply in waiting:
+            if refused and isinstance(self._conversations.judge(key, send), Take):
+                reply(refusal(send, *refused))
+            else:
+                self._judge_again(key, send, reply)
+
+    def _judge_again(self, key: Key, send: Send, reply: Reply) -> None:
+        """Whoever was in memory before the wait may have been forgotten and loaded again."""
         self._context.people.with_person(
-            person.id, lambda here: self._judge(here, key.sender, send, reply)
+            key.to, lambda person: self._judge(person, key.sender, send, reply)
         )
 
     def _append(self, person: Person, key: Key, send: Send, reply: Reply, *, keep: bool) -> None:
@@ -207,7 +235,7 @@ class Sends:
         user = sender.device.user
         if user in person.user.blocked:
             return
-        if user != person.id and self._fleeting_strangers.full(user, person.id):
+        if self._is_stranger(self._fleeting_strangers, user, person.id):
             self._context.spawn(self._fleeting_stranger(person.id, sender, send))
             return
         self._fleeting_strangers.accepted(user, person.id)

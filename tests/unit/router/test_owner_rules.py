@@ -13,6 +13,7 @@ from signet.adapters.presence_memory import MemoryPresence
 from signet.core import limits
 from signet.core.errors import Code
 from signet.core.ids import DeviceAddress, Position, UserId
+from signet.ports.inbox import StoreUnavailable
 from signet.router.router import Router, boot_clock, unix_ms
 from tests.support.devices import Device
 from tests.support.known_users import KnownUsers
@@ -216,3 +217,82 @@ async def test_a_stream_of_before_cannot_come_again_over_a_newer_one(router: Rou
     bob.counter -= 2
     await bob.connect(again=True)
     await bob.until(lambda: [d.code for d in bob.drops][-1:] == [Code.STALE_CONNECTION])
+
+
+async def burst(device: Device, first: int, last: int) -> list[Code | None]:
+    """Send without waiting for answers; their codes, by ordinal."""
+    before = len(device.answers)
+    for ordinal in range(first, last + 1):
+        device.send(BOB, ordinal, base=first, text=b"%d" % ordinal)
+    await device.until(lambda: len(device.answers) == before + last - first + 1)
+    answers = sorted(device.answers[before:], key=lambda answer: answer.ordinal)
+    return [answer.code for answer in answers]
+
+
+async def test_a_burst_of_somebody_who_was_answered_is_taken_whole(
+    router: Router, users: KnownUsers
+) -> None:
+    alice, bob = await connected(router, ALICE), await connected(router, BOB)
+    users.written.add((BOB, ALICE))
+    assert await burst(alice, 1, 30) == [None] * 30
+    assert bob.texts == [b"%d" % ordinal for ordinal in range(1, 31)]
+
+
+async def test_a_burst_of_a_stranger_stops_at_the_limit(router: Router) -> None:
+    alice, bob = await connected(router, ALICE), await connected(router, BOB)
+    most = limits.STRANGER_UNANSWERED
+    codes = await burst(alice, 1, most + 4)
+    assert codes == [None] * most + [Code.STRANGER_LIMIT] + [Code.OUT_OF_ORDER] * 3
+    assert len(bob.texts) == most
+
+
+async def test_a_try_that_is_repeated_while_the_directory_is_asked_gets_the_same_refusal(
+    router: Router,
+) -> None:
+    alice = await connected(router, ALICE)
+    most = limits.STRANGER_UNANSWERED
+    await burst(alice, 1, most)
+    message = alice.send(BOB, most + 1)
+    alice.send(BOB, most + 1, message_id=message)
+    await alice.until(lambda: len(alice.answers) == most + 2)
+    assert [answer.code for answer in alice.answers[most:]] == [Code.STRANGER_LIMIT] * 2
+
+
+async def test_the_directory_is_not_asked_about_an_answer_that_passed_here(
+    router: Router, users: KnownUsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(pairs: object) -> set[tuple[UserId, UserId]]:
+        raise StoreUnavailable("the directory is away")
+
+    monkeypatch.setattr(users, "have_written", away)
+    alice, bob = await connected(router, ALICE), await connected(router, BOB)
+    await bob.sent(ALICE, 1)
+    assert await burst(alice, 1, 30) == [None] * 30
+
+
+async def test_the_newest_of_a_long_inbox_are_remembered_by_the_next_life(
+    users: KnownUsers, tmp_path: Path
+) -> None:
+    users.written.add((BOB, ALICE))
+    count, step = limits.READ_ITEMS + 44, 50
+    lives = []
+    for _ in range(2):
+        store = open_inbox(tmp_path / "inbox.sqlite", SHARDS)
+        presence, events = MemoryPresence(boot_clock), MemoryEvents()
+        life = Router(store, users, presence, events, shards=SHARDS, alone=True)
+        await life.start()
+        lives.append(life)
+        alice = Device(life, ALICE)
+        alice.counter = len(lives)
+        await alice.connect()
+        await alice.until(alice.caught_up)
+        if len(lives) == 1:
+            for first in range(1, count, step):
+                await burst(alice, first, first + step - 1)
+            last = alice.answers[-1]
+    alice.send(BOB, count, text=b"%d" % count, message_id=last.message_id)
+    await alice.until(lambda: len(alice.answers) == 1)
+    assert alice.answers == [last]  # O2: the same answer, at the same time
+    for life in lives:
+        await life.stop(0)
+        await life._context.store.close()
