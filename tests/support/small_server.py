@@ -98,6 +98,7 @@ class SmallServer:
         self.acks: list[Position] = []
         self.fetched: list[bytes] = []
         self.uploads: list[Json] = []
+        self.uploaded = asyncio.Event()
         self.http = httpx.MockTransport(self._rest)
         self.dialled: list[str] = []
         self._next: dict[tuple[bytes, int, bytes], int] = defaultdict(lambda: 1)
@@ -390,6 +391,7 @@ class SmallServer:
     def _upload(self, device: Device, body: Json) -> httpx.Response:
         assert len(body["pre_keys"]) <= MAX_PRE_KEYS
         self.uploads.append(body)
+        self.uploaded.set()
         device.keys.update({kind: keys for kind, keys in body.items() if keys})
         return self._count(device, {})
 
