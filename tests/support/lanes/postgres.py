@@ -45,7 +45,9 @@ def make(folder: Path, say: Say) -> Server:
         with (data / "postgresql.conf").open("a") as main:
             main.write(f"include '{config}'\n")
     command = [str(binaries / "postgres"), "-D", str(data)]
-    return Server("postgres", folder, port, command, _ready, prefix, environment)
+    server = Server("postgres", folder, port, command, _ready, prefix, environment)
+    server.again = "pre-existing shared memory block"  # helpers of one that was killed
+    return server
 
 
 def _ready(server: Server) -> bool:

@@ -59,6 +59,7 @@ class Server:
     prefix: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     host: str = LOOPBACK
+    again: str = "\0"  # ended with these words in its log, it is started once more
     started_in_s: float = 0.0
     _process: subprocess.Popen[bytes] | None = None
     _log_from: int = 0
@@ -83,7 +84,11 @@ class Server:
         self._log_from = self.log.stat().st_size if self.log.exists() else 0
         self._process = STARTER.submit(self._spawn).result()
         while not self.ready(self):
-            if self._process.poll() is not None or time.monotonic() - began > READY_TIMEOUT_S:
+            late = time.monotonic() - began > READY_TIMEOUT_S
+            if not late and self._process.poll() is not None and self.again in self.said():
+                time.sleep(PROBE_S)  # what it names is still going away
+                self._process = STARTER.submit(self._spawn).result()
+            elif self._process.poll() is not None or late:
                 self.kill()
                 raise RuntimeError(f"{self.name} does not start:\n{self.said()[-3000:]}")
             time.sleep(PROBE_S)
@@ -104,7 +109,9 @@ class Server:
 
     def kill(self) -> None:
         """SIGKILL, helpers included: nothing is written any more when this returns."""
+        processes = self._all()
         self._signal(signal.SIGKILL)
+        psutil.wait_procs(processes[1:], END_TIMEOUT_S)
         if self._process is not None:
             self._process.wait(END_TIMEOUT_S)
             self._process = None
@@ -112,6 +119,10 @@ class Server:
     def stop_process(self) -> None:
         """SIGSTOP: connections stay open, the kernel accepts new ones, and nobody answers."""
         self._signal(signal.SIGSTOP)
+        for process in self._all():  # a signal is no promise of when
+            with contextlib.suppress(psutil.NoSuchProcess):
+                while process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+                    time.sleep(PROBE_S / 10)
 
     def resume(self) -> None:
         """SIGCONT: it goes on where it was stopped."""
@@ -139,6 +150,15 @@ class Server:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(END_TIMEOUT_S)
         self.kill()
+
+    def _all(self) -> list[psutil.Process]:
+        """The process and its helpers."""
+        if self._process is None:
+            return []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self._process.pid)
+            return [process, *process.children(recursive=True)]
+        return []
 
     def _signal(self, number: signal.Signals) -> None:
         """To the process first, so that it starts no others, then to its helpers."""
