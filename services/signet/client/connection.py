@@ -67,7 +67,7 @@ class Connection:
         self._changing = False  # the stream of a move is being opened
 
     def start(self) -> None:
-        self._supervisor = asyncio.create_task(self._supervise(), name="signet-connection")
+        self._supervisor = asyncio.create_task(self._run(), name="signet-connection")
 
     def reconnect(self) -> None:
         """Do not wait any longer (S8); also ends the rest after DISPLACED."""
@@ -84,6 +84,11 @@ class Connection:
             self._sent_at = self._env.monotonic()
             self._current.stream.send(frame)
 
+    def give_up(self) -> None:
+        """What the stream brings cannot be kept: it ends, and another opens after a back-off."""
+        if self._pumping is not None:
+            self._pumping.cancel()
+
     async def close(self) -> None:
         """Say Bye, and end."""
         self.send(ClientFrame(bye=Bye()))
@@ -98,13 +103,6 @@ class Connection:
         self._listener.changed(ConnectionState.CLOSED, None, 0.0)
 
     # --- one stream after the other ---------------------------------------------------------
-
-    async def _supervise(self) -> None:
-        try:
-            await self._run()
-        except StoreFailed as error:  # without a durable counter there is no Hello (O4)
-            log.error("the connection ends: the store failed", why=str(error))
-            self._listener.changed(ConnectionState.CLOSED, None, 0.0)
 
     async def _run(self) -> None:
         while True:
@@ -121,6 +119,9 @@ class Connection:
                     return self._listener.changed(ConnectionState.CLOSED, error.code, 0.0)
                 ended = Refused(error.code, error.retry_after_s)
             except (OSError, ServerUnreachable):
+                ended = Refused(None)
+            except Exception as error:  # a store that fails (no Hello without it, O4), or a bug
+                log.error("the stream broke on this side", why=type(error).__name__)
                 ended = Refused(None)
             self._drop()
             if not await self._after(ended):
@@ -245,6 +246,7 @@ class Connection:
         """Follow an offer, if it is of our domain and not one of too many (S7)."""
         if self._moving is None or self._moving.done():
             self._moving = asyncio.create_task(self._go(offer, hasty))
+            self._moving.add_done_callback(_note_failure)
 
     async def _go(self, offer: Reconnect, hasty: bool) -> None:
         """Open the new stream, then close the old one. A hasty offer leads back to the entry."""
@@ -273,7 +275,7 @@ class Connection:
                 return await self._greeter.open(address)
             except Refused as error:
                 self._greeter.learn(after_close(error.code))
-            except (OSError, SignetError, ServerUnreachable):
+            except (OSError, SignetError, ServerUnreachable, StoreFailed):
                 pass
             log.info("a stream to move to did not open")
         return None
@@ -294,6 +296,12 @@ class Connection:
         task = asyncio.create_task(opened.stream.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _note_failure(moving: "asyncio.Task[None]") -> None:
+    """A move that failed before it began: the old stream stays."""
+    if not moving.cancelled() and moving.exception() is not None:
+        log.warning("a move failed", why=type(moving.exception()).__name__)
 
 
 def _is_final(code: Code) -> bool:

@@ -79,6 +79,7 @@ class Engine:
         )
         self.upkeep = upkeep.Upkeep(store, me, keys, self.sender, self._keep_and_emit)
         self._inbound: list[pb.ServerFrame] = []
+        self._unkept: list[Result] = []
         self._highest: Position | None = None
         self._asked: Position | None = None
         self._generation = 0
@@ -158,6 +159,8 @@ class Engine:
             self.watch(self._watched)
         if self._away:
             self.set_away(True)
+        unkept, self._unkept = self._unkept, []
+        self._ended(unkept)
         self.sender.opened()
         self.upkeep.online()
 
@@ -208,9 +211,10 @@ class Engine:
             generation = self._generation
             try:
                 taken = await self._take(frames)
-            except StoreFailed as error:
-                log.error("what arrived could not be stored", why=str(error))
+            except Exception as error:  # the store failed, or a bug: it comes again, later
+                log.error("what arrived could not be stored", why=type(error).__name__)
                 self._inbound.clear()
+                self.connection.give_up()
                 return
             self._give_out(taken, generation)
 
@@ -238,11 +242,19 @@ class Engine:
     # --- what becomes of sends ----------------------------------------------------------------
 
     def _ended(self, results: list[Result]) -> None:
-        self.background(self._keep_results(results))
+        if results:
+            self.background(self._keep_results(results))
 
     async def _keep_results(self, results: list[Result]) -> None:
-        for event in await self._store.run(lambda tx: self._record(tx, results)):
-            self._emit(event)
+        try:
+            events = await self._store.run(lambda tx: self._record(tx, results))
+        except StoreFailed as error:  # kept when there is a stream again
+            log.error("what became of sends could not be stored", why=type(error).__name__)
+            self._unkept += results
+            self.connection.give_up()
+        else:
+            for event in events:
+                self._emit(event)
 
     def _record(self, tx: Tx, results: list[Result]) -> list[Event]:
         events: list[Event] = []

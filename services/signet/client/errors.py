@@ -28,7 +28,9 @@ class StoreHasAccount(ClientError):
 
 
 class StoreFailed(ClientError):
-    """The disk did not take a write; nothing of it was sent or acknowledged. The client stops."""
+    """The disk did not take a write; nothing of it was sent or acknowledged. The stream ends, and
+    the client tries again with a back-off: `ConnectionState.WAITING`.
+    """
 
 
 class ServerUnreachable(ClientError):

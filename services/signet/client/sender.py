@@ -7,6 +7,7 @@ ratchet state it used up.
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -205,7 +206,7 @@ class Sender:
         if conversation.sealing is None or conversation.sealing.done():
             work = self._seal(peer, conversation, ordinals)
             conversation.sealing = asyncio.create_task(work)
-            conversation.sealing.add_done_callback(_report)
+            conversation.sealing.add_done_callback(partial(self._sealing_over, peer, conversation))
 
     async def _seal(
         self, peer: UserId, conversation: _Conversation, ordinals: tuple[int, ...]
@@ -231,6 +232,16 @@ class Sender:
             conversation.outbox.hold(self._now() + self._wait(conversation.fetches))
         conversation.sealing = None
         self._pump(peer)
+
+    def _sealing_over(
+        self, peer: UserId, conversation: _Conversation, task: "asyncio.Task[None]"
+    ) -> None:
+        """What sealing did not expect (the store failed, or a bug) is tried again, later."""
+        if not task.cancelled() and task.exception() is not None:
+            log.error("sealing failed", why=type(task.exception()).__name__)
+            conversation.fetches += 1
+            conversation.outbox.hold(self._now() + self._wait(conversation.fetches))
+            self._pump(peer)
 
     async def _fetch_or_wait(self, peer: UserId, conversation: _Conversation) -> None:
         """Fetch bundles. What will never work fails the sends; else there is a next time."""
@@ -270,12 +281,6 @@ def _code(number: int) -> Code:
         return Code(number)
     except ValueError:
         return Code.INTERNAL
-
-
-def _report(task: "asyncio.Task[None]") -> None:
-    """What sealing did not expect: the store failed, or a bug. The sends stay in the outbox."""
-    if not task.cancelled() and task.exception() is not None:
-        log.error("sealing failed", why=type(task.exception()).__name__)
 
 
 def _seal_rows(

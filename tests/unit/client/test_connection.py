@@ -297,14 +297,53 @@ async def test_a_displaced_client_comes_back_when_it_is_asked_to_and_not_to_send
         assert device.state is ONLINE
 
 
-class BrokenDisk(Device):
+# --- a store that fails -------------------------------------------------------------------------
+
+
+class FullDisk(Device):
+    """Takes no counter, and later no resume token either, until there is room."""
+
+    full = True
+
     async def next_hello(self, raise_by: int) -> Hints:
-        raise StoreFailed("disk full")
+        if self.full:
+            raise StoreFailed("disk full")
+        return await super().next_hello(raise_by)
 
 
 @in_virtual_time
-async def test_without_a_durable_counter_there_is_no_hello() -> None:
-    net, device = Net(), BrokenDisk()
-    async with connected(net, device):
-        await device.until(lambda: device.state is ConnectionState.CLOSED)
+async def test_without_a_durable_counter_there_is_no_hello_until_there_is_room_again() -> None:
+    net, device = Net(), FullDisk()
+    async with connected(net, device, chance=lambda: 1.0):
+        await later(10)
+        told = [at for at, state in device.states if state is WAITING]
+        assert [after - before for before, after in pairwise(told)] == pytest.approx([0.5, 1, 2, 4])
         assert net.tried == []
+        device.full = False
+        await online(device)
+
+
+@in_virtual_time
+async def test_a_disk_that_is_full_when_the_stream_is_to_move_leaves_the_old_one() -> None:
+    net, device = Net(), FullDisk()
+    device.full = False
+    async with connected(net, device):
+        await online(device)
+        device.full = True
+        net.lines[0].reconnect(OTHER)
+        await later(10)
+        assert device.state is ONLINE
+        assert [line.closed_at for line in net.lines] == [None]
+
+
+@in_virtual_time
+async def test_what_cannot_be_kept_ends_the_stream_and_another_opens_after_a_back_off() -> None:
+    net, device = Net(), Device()
+    async with connected(net, device, chance=lambda: 1.0) as connection:
+        await online(device)
+        connection.give_up()
+        await device.until(lambda: device.state is WAITING)
+        assert device.log[-1] == "lost"
+        await online(device)
+        assert len(net.lines) == 2
+        assert net.lines[0].closed_at is not None
