@@ -143,6 +143,22 @@ async def test_what_was_written_while_the_server_was_away_goes_out_after_a_resta
         assert await b.reads(1) == ["are you there?"]
 
 
+async def test_a_message_does_not_wait_for_the_back_off(
+    server: SmallServer, tmp_path: Path
+) -> None:
+    """S8: a send is worth a try at once. No test could sit this back-off out."""
+    slow = Environment(dial=server.dial, http=server.http, chance=lambda: 1_000.0)
+    async with running(await registered("alice", tmp_path, slow)) as alice:
+        bob = await registered("bob", tmp_path, slow)
+        server.down = True
+        server.cut(alice.client.user_id)
+        await alice.until(lambda: alice.client.state is ConnectionState.WAITING)
+        server.down = False
+        sent = await alice.client.send(bob.user_id, "are you back?")
+        await alice.client.wait_sent(sent.id)
+        await bob.stop()
+
+
 async def test_an_event_comes_again_after_a_restart_until_it_is_done(
     environment: Environment, tmp_path: Path
 ) -> None:
