@@ -64,14 +64,6 @@ class SqlRelations(SqlStore):
 
         return await self._read(work)
 
-    async def blocks(self, user: UserId, other: UserId) -> bool:
-        same = (block.c.user_id == user) & (block.c.blocked_id == other)
-
-        async def work(tx: AsyncConnection) -> bool:
-            return (await tx.execute(select(block.c.user_id).where(same))).first() is not None
-
-        return await self._read(work)
-
     async def users(self, users: Sequence[UserId]) -> dict[UserId, User]:
         async def work(tx: AsyncConnection) -> dict[UserId, User]:
             generations: dict[bytes, dict[int, int]] = defaultdict(dict)

@@ -400,10 +400,6 @@ class Relations(Protocol):
         """
         ...
 
-    async def blocks(self, user: UserId, other: UserId) -> bool:
-        """Whether `user` blocks `other`."""
-        ...
-
     async def users(self, users: Sequence[UserId]) -> dict[UserId, User]:
         """Users as routers see them, in one read; unknown ones are absent."""
         ...
