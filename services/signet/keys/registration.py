@@ -26,6 +26,7 @@ from signet.ports.directory import (
     KeyUpload,
     NewAccount,
     NewDevice,
+    NoSuchAccount,
     Replacement,
 )
 from signet.telemetry.metrics import REGISTRATIONS
@@ -135,9 +136,17 @@ class Registrations:
             SignetError: RATE_LIMITED, INVALID_ARGUMENT, BAD_SIGNATURE, REGISTRATION_REFUSED,
                 NOT_FOUND, LOCKED, KEY_ID_REUSED, STORE_UNAVAILABLE.
         """
-        parts, application = self._parts, recovery.application
+        parts = self._parts
         await parts.limit("recover", network(address), parts.config.recoveries_an_hour, HOUR)
-        await self._check(application)
+        await self._check(recovery.application)
+        try:
+            return await self._take_over(recovery)
+        except NoSuchAccount:  # it changed meanwhile, as by the first try of the same: look again
+            return await self._take_over(recovery)
+
+    async def _take_over(self, recovery: Recovery) -> Registered:
+        """Raises SignetError, and NoSuchAccount where the account is not any more as it was."""
+        parts, application = self._parts, recovery.application
         account, admission, again = await self._entitled(recovery)
         await self._unlock(account, recovery.registration_lock)
         recovery_key, recovery_hash = await self._new_recovery_key()

@@ -1,5 +1,6 @@
 """What was changed is told to routers, whatever fails after the change (K1, S9)."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,24 @@ async def test_a_recovery_whose_answer_was_lost_is_asked_for_again(service: Serv
     for lost in answers[:-1]:
         assert await recovery_refused(service, application(NewPerson()), lost) is Code.NOT_FOUND
     await recover(service, application(NewPerson()), answers[-1])
+
+
+async def test_a_try_that_overtakes_the_one_before_is_no_wrong_key(service: Service) -> None:
+    """As by a client that gave up waiting: NOT_FOUND would tell it never to try again."""
+    before, new = await service.register(NewPerson()), NewPerson()
+    same = application(new)
+    answers = await asyncio.gather(*(recover(service, same, before) for _ in range(2)))
+    assert [one.device for one in answers] == [2, 2]
+    strangers = [recover(service, application(NewPerson()), before) for _ in range(2)]
+    refused = await asyncio.gather(*strangers, return_exceptions=True)
+    assert [str(one)[:9] for one in refused] == ["NOT_FOUND"] * 2
+
+
+async def test_of_two_devices_that_recover_at_once_one_does(service: Service) -> None:
+    before = await service.register(NewPerson())
+    tries = [recover(service, application(NewPerson()), before) for _ in range(2)]
+    done = await asyncio.gather(*tries, return_exceptions=True)
+    assert sorted(type(one).__name__ for one in done) == ["Registered", "SignetError"]
 
 
 async def test_keys_that_were_made_anew_for_the_second_try_are_stored(service: Service) -> None:
