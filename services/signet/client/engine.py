@@ -194,7 +194,7 @@ class Engine:
                     self._notice(frame.notice)
                 case "refused":
                     code = frame.refused.refusal.code
-                    log.warning("the server refused a frame", code=pb.Code.Name(code))
+                    log.warning("the server refused a frame", code=int(code))  # may be a newer one
         if self._inbound and (self._taking is None or self._taking.done()):
             self._taking = asyncio.create_task(self._take_all())
 

@@ -167,8 +167,8 @@ def _sync(tx: Tx, me: Self, origin: From, content: Content, outcome: Outcome) ->
     sent = content.sync.sent
     there = From(me.user, origin.device, UserId(sent.to))
     if sent.content.WhichOneof("body") in ("text", "attachment"):
-        message = put_text(tx, me, there, sent.content)
-        tx.messages.raise_status([message.id], me.user, Status.SENT, there.peer)
-        outcome.events.append(MessageSynced(message=message))
+        put = put_text(tx, me, there, sent.content)
+        tx.messages.raise_status([put.id], me.user, Status.SENT, there.peer)
+        outcome.events.append(MessageSynced(message=tx.messages.get(put.id, me.user) or put))
     elif sent.content.WhichOneof("body") in ("reaction", "edit", "delete", "disappearing_timer"):
         apply(tx, me, there, sent.content, outcome)

@@ -23,6 +23,7 @@ from signet.client import (
 from signet.client.errors import Displaced, UserNameTaken
 from signet.core.errors import Code
 from signet.core.ids import UserId
+from signet.v1 import messaging_pb2 as pb
 from tests.support.people import Person, running
 from tests.support.small_server import SmallServer
 
@@ -256,6 +257,19 @@ async def test_a_resume_token_that_is_refused_costs_a_login_and_nothing_else(
     assert await bob.reads(1) == ["hello"]
     assert server.hellos[-2].resume_token
     assert not server.hellos[-1].resume_token
+
+
+async def test_a_refusal_of_a_newer_server_ends_no_stream(
+    people: People, server: SmallServer
+) -> None:
+    alice, bob, alice_id, bob_id = people
+    stream = server.users[alice_id].devices[1].stream
+    assert stream is not None
+    refusal = pb.Refusal(code=9999)  # type: ignore[arg-type]
+    stream.push(pb.ServerFrame(refused=pb.Refused(refusal=refusal)))
+    await alice.client.send(bob_id, "hello")
+    assert await bob.reads(1) == ["hello"]
+    assert server.users[alice_id].devices[1].stream is stream
 
 
 async def test_connection_counters_only_rise(people: People, server: SmallServer) -> None:

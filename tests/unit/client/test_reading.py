@@ -63,6 +63,7 @@ def test_an_attachment_from_one_device_is_shown_by_the_others(
     (event,) = told(store, bob, From(BOB, 2, BOB), copy).events
     assert isinstance(event, MessageSynced)
     (line,) = store.run_now(lambda tx: tx.messages.page(ALICE, 10, None))
+    assert event.message == line
     assert (line.id, line.author, line.outgoing, line.status) == (PICTURE, BOB, True, Status.SENT)
 
 
