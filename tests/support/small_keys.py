@@ -52,6 +52,8 @@ class SmallKeys:
     def __init__(self) -> None:
         self.users: dict[bytes, User] = {}
         self.down = False
+        self.keys_down = False  # REST alone
+        self.missed = asyncio.Event()  # somebody asked while it was
         self.fetched: list[bytes] = []
         self.uploads: list[Json] = []
         self.uploaded = asyncio.Event()
@@ -59,7 +61,9 @@ class SmallKeys:
         self._made = 0
 
     def _rest(self, request: httpx.Request) -> httpx.Response:
-        if self.down:
+        if self.keys_down:
+            self.missed.set()
+        if self.down or self.keys_down:
             raise httpx.ConnectError("down")
         body: Json = json.loads(request.content) if request.content else {}
         for method, pattern, handler in self._routes():

@@ -73,8 +73,8 @@ class Registration:
     user_name: str = ""
     findable: bool = True
     device_name: str = ""
-    invitation: str = ""
-    identity_token: str = ""
+    invitation: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
     proof_of_work: str = ""
 
 
@@ -106,8 +106,8 @@ class Registered:
 
     user: UserId
     device: int
-    recovery_key: str
-    token: str
+    recovery_key: str = field(repr=False)
+    token: str = field(repr=False)
     expires_at: float
 
 

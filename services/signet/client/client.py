@@ -177,7 +177,7 @@ class Client(MessageCalls, PeopleCalls, AccountCalls):
         await self.stop()
 
     async def reconnect(self) -> None:
-        """Connect now, whatever the back-off says; also after DISPLACED."""
+        """Connect now, whatever the back-off says (once in BACKOFF_HURRY); also after DISPLACED."""
         self._engine.connection.reconnect()
 
     @property

@@ -1,6 +1,6 @@
 """What a device does now and then: pre-keys, what disappears, what may be forgotten.
 
-Nothing here is urgent: what fails is done at the next round.
+Nothing here is urgent: what fails is done when there is a new reason, or at the next round.
 """
 
 import asyncio
@@ -49,8 +49,12 @@ class Upkeep:
         self._keys_due, self._changed, self._receipts = (asyncio.Event() for _ in range(3))
 
     def start(self) -> None:
-        loops = (self._keys_loop, self._forget_loop, self._receipt_loop)
-        self._tasks = [asyncio.create_task(self._forever(loop)) for loop in loops]
+        loops = (
+            (self._keys_loop, self._keys_due),
+            (self._forget_loop, self._changed),
+            (self._receipt_loop, self._receipts),
+        )
+        self._tasks = [asyncio.create_task(self._forever(loop, due)) for loop, due in loops]
         self._receipts.set()  # what a crash left
 
     async def close(self) -> None:
@@ -59,8 +63,9 @@ class Upkeep:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def online(self) -> None:
-        """A stream was opened: a good time to look after the keys."""
+        """A stream was opened: a good time to look after the keys, and what could not be done."""
         self._keys_due.set()
+        self._receipts.set()
 
     def keys_low(self) -> None:
         self._keys_due.set()
@@ -110,31 +115,30 @@ class Upkeep:
         if added:
             await self._emit(DeviceAdded(device_ids=tuple(sorted(added))))
 
-    async def _forever(self, loop: Callable[[], Awaitable[None]]) -> None:
+    async def _forever(self, loop: Callable[[], Awaitable[None]], due: asyncio.Event) -> None:
         while True:
             try:
                 await loop()
             except (SignetError, ServerUnreachable, StoreFailed) as error:
                 log.info("upkeep comes again", why=type(error).__name__)
-                await asyncio.sleep(ROUND * (0.5 + self._me.environment.chance()))
+                await _wait(due, ROUND * (0.5 + self._me.environment.chance()))
+                due.set()
 
     async def _keys_loop(self) -> None:
         await self._keys_due.wait()
         self._keys_due.clear()
         await self.refresh_keys()
         await self.check_devices()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._keys_due.wait(), ROUND)
+        await _wait(self._keys_due, ROUND)
         self._keys_due.set()
 
     async def _forget_loop(self) -> None:
+        self._changed.clear()
         due_ms = await self._store.run(self._forget)
         self._sender.pump_all()
         now_ms = self._me.environment.now_ms()
         seconds = ROUND if due_ms is None else min(ROUND, max(0, due_ms - now_ms) / 1000)
-        self._changed.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), seconds)
+        await _wait(self._changed, seconds)
 
     def _forget(self, tx: Tx) -> int | None:
         """Drop what has disappeared and what need not be remembered; the next that disappears."""
@@ -160,6 +164,11 @@ class Upkeep:
                     sync = contents.sync_read(ids)
                     rows.append(sealing.queue(tx, self._me, self._me.user, sync))
         return rows
+
+
+async def _wait(due: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(due.wait(), seconds)
 
 
 def has_other_devices(tx: Tx, me: Self) -> bool:

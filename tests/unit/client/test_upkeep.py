@@ -213,3 +213,21 @@ async def test_a_new_stream_is_a_time_to_look_after_the_keys(two: Two, world: Sm
     async with asyncio.timeout(10):
         await world.server.uploaded.wait()
     assert "signed_pre_key" in world.server.uploads[0]
+
+
+async def test_what_the_keys_service_missed_is_done_with_the_next_stream(
+    two: Two, world: SmallWorld
+) -> None:
+    alice, _ = two
+    world.now += (ROTATE_DAYS + 1) * DAY
+    world.server.keys_down = True
+    async with asyncio.timeout(10):
+        world.server.cut(alice.client.user_id)
+        await world.server.missed.wait()
+        world.server.keys_down = False
+        while not world.server.uploaded.is_set():
+            online = len(world.server.hellos)
+            world.server.cut(alice.client.user_id)
+            await alice.until(lambda: len(world.server.hellos) > online)  # noqa: B023
+            await alice.client.wait_online()
+    assert "signed_pre_key" in world.server.uploads[0]
