@@ -267,7 +267,7 @@ async def test_a_refusal_of_a_newer_server_ends_no_stream(
     assert stream is not None
     refusal = pb.Refusal(code=9999)  # type: ignore[arg-type]
     stream.push(pb.ServerFrame(refused=pb.Refused(refusal=refusal)))
-    await alice.client.send(bob_id, "hello")
+    await alice.client.wait_sent((await alice.client.send(bob_id, "hello")).id)
     assert await bob.reads(1) == ["hello"]
     assert server.users[alice_id].devices[1].stream is stream
 
