@@ -15,9 +15,10 @@ from signet.client.environment import Environment
 from signet.client.errors import ServerUnreachable, StoreFailed
 from signet.client.events import ConnectionState
 from signet.client.greeting import Greeter, Memory, Opened, Refused, refused
-from signet.client.moves import Moves, Next, after_close, resolve, within
+from signet.client.moves import Moves, resolve, within
 from signet.client.transports.stream import Dial, StreamEnded
 from signet.core.backoff import Backoff
+from signet.core.device_session import Do, Input, State, ended_by, step
 from signet.core.errors import RULES, Code, Retry, SignetError
 from signet.core.limits import BACKOFF_HURRY, HEARTBEAT, HEARTBEATS_MISSED
 from signet.v1.messaging_pb2 import Bye, ClientFrame, Heartbeat, Reconnect, ServerFrame, Welcome
@@ -58,13 +59,12 @@ class Connection:
         self._current: Opened | None = None
         self._backoff, self._moves = Backoff(), Moves()
         self._wake = asyncio.Event()
-        self._waiting, self._hurried_at = False, -math.inf
+        self._state, self._hurried_at = State.CONNECTING, -math.inf
         self._sent_at = self._received_at = 0.0
         self._closing: set[asyncio.Task[None]] = set()
         self._supervisor: asyncio.Task[None] | None = None
         self._pumping: asyncio.Task[None] | None = None
         self._moving: asyncio.Task[None] | None = None
-        self._changing = False  # the stream of a move is being opened
 
     def start(self) -> None:
         self._supervisor = asyncio.create_task(self._run(), name="signet-connection")
@@ -75,7 +75,7 @@ class Connection:
 
     def hurry(self) -> None:
         """The same, for something that is to be sent: it takes nothing back from another stream."""
-        if self._waiting:
+        if self._state is State.WAITING:
             self._wake.set()
 
     def send(self, frame: ClientFrame) -> None:
@@ -91,6 +91,7 @@ class Connection:
 
     async def close(self) -> None:
         """Say Bye, and end."""
+        self._happens(Input.CLOSE)
         self.send(ClientFrame(bye=Bye()))
         tasks = [task for task in (self._supervisor, self._moving) if task is not None]
         for task in tasks:
@@ -105,53 +106,57 @@ class Connection:
     # --- one stream after the other ---------------------------------------------------------
 
     async def _run(self) -> None:
-        while True:
+        while self._state is State.CONNECTING:
             self._listener.changed(ConnectionState.CONNECTING, None, 0.0)
-            try:
-                opened = await self._greeter.open(resolve("", await self._entry()))
-                self._backoff = self._backoff.opened(self._env.monotonic())
-                self._adopt(opened)
-                await self._serve()
-            except Refused as error:
-                ended = error
-            except SignetError as error:  # from the keys service: the login
-                if _is_final(error.code):
-                    return self._listener.changed(ConnectionState.CLOSED, error.code, 0.0)
-                ended = Refused(error.code, error.retry_after_s)
-            except (OSError, ServerUnreachable):
-                ended = Refused(None)
-            except Exception as error:  # a store that fails (no Hello without it, O4), or a bug
-                log.error("the stream broke on this side", why=type(error).__name__)
-                ended = Refused(None)
+            what, ended = await self._one_stream()
             self._drop()
-            if not await self._after(ended):
-                return None
+            await self._after(what, ended)
 
-    async def _after(self, ended: Refused) -> bool:
-        """Wait as the end of the stream asks; False: never again."""
-        after = after_close(ended.code)
-        self._greeter.learn(after)
-        match after:
-            case Next.DISPLACED:
+    async def _one_stream(self) -> tuple[Input, Refused]:
+        """Open a stream and serve it to its end, across moves; says how it ended."""
+        try:
+            opened = await self._greeter.open(resolve("", await self._entry()))
+            self._backoff = self._backoff.opened(self._env.monotonic())
+            self._happens(Input.WELCOMED)
+            self._adopt(opened)
+            await self._serve()
+        except Refused as error:
+            return ended_by(error.code), error
+        except SignetError as error:  # from the keys service: the login
+            ended = Refused(error.code, error.retry_after_s)
+            return Input.REFUSED if _is_final(error.code) else Input.ENDED, ended
+        except (OSError, ServerUnreachable):
+            pass
+        except Exception as error:  # a store that fails (no Hello without it, O4), or a bug
+            log.error("the stream broke on this side", why=type(error).__name__)
+        return Input.ENDED, Refused(None)
+
+    async def _after(self, what: Input, ended: Refused) -> None:
+        """What the end of the stream asks for, until another is to be opened, or none ever."""
+        self._greeter.learn(ended.code)
+        match self._happens(what):
+            case Do.BACK_OFF:
+                await self._wait(ended)
+                self._happens(Input.DUE)
+            case Do.STAY_AWAY:
                 self._listener.changed(ConnectionState.DISPLACED, ended.code, 0.0)
                 await self._pause(math.inf)
-            case Next.REMOVED:
-                self._listener.changed(ConnectionState.REMOVED, ended.code, 0.0)
-            case Next.STOP:
-                self._listener.changed(ConnectionState.CLOSED, ended.code, 0.0)
-            case _:
-                await self._wait(ended)
-        return after not in (Next.REMOVED, Next.STOP)
+                self._happens(Input.ASKED)
+            case Do.END:
+                removed = self._state is State.REMOVED
+                told = ConnectionState.REMOVED if removed else ConnectionState.CLOSED
+                self._listener.changed(told, ended.code, 0.0)
+
+    def _happens(self, what: Input) -> Do:
+        """Go where the table says."""
+        self._state, do = step(self._state, what)
+        return do
 
     async def _wait(self, ended: Refused) -> None:
         now, chance = self._env.monotonic(), self._env.chance()
         seconds, self._backoff = self._backoff.failed(now, chance, ended.retry_after)
         self._listener.changed(ConnectionState.WAITING, ended.code, seconds)
-        self._waiting = True
-        try:
-            await self._pause(now + seconds, not_before=now + ended.retry_after)
-        finally:
-            self._waiting = False
+        await self._pause(now + seconds, not_before=now + ended.retry_after)
 
     async def _pause(self, until: float, not_before: float = -math.inf) -> None:
         """Until then, or until somebody hurries: at most once in BACKOFF_HURRY (S8)."""
@@ -171,6 +176,7 @@ class Connection:
         if self._moving is not None:
             self._moving.cancel()
             self._moving = None
+            self._happens(Input.STUCK)
         if current is not None:
             self._listener.lost()
             self._close(current)
@@ -190,10 +196,9 @@ class Connection:
         """Give out what arrives on the current stream, whichever that becomes. Raises Refused."""
         while (opened := self._current) is not None:
             ended = await self._until_over(opened)
-            if self._changing and self._moving is not None:
-                # Our own new stream displaces the old one before its Welcome is read.
-                if ended.code is Code.DISPLACED:
-                    ended = Refused(None)
+            waits = step(self._state, ended_by(ended.code)).do is Do.NOTHING  # while MOVING (S7)
+            if waits and self._moving is not None:
+                ended = Refused(None)
                 await asyncio.wait({self._moving})
             if opened is self._current:
                 raise ended
@@ -260,11 +265,12 @@ class Connection:
             return
         if offer.resume_token:
             await self._memory.keep_resume_token(offer.resume_token)
-        self._changing = True
+        self._happens(Input.OFFERED)
+        opened = None
         try:
             opened = await self._open_one((to, entry) if hasty else (to,))
         finally:
-            self._changing = False
+            self._happens(Input.MOVED if opened is not None else Input.STUCK)
         if opened is not None:
             self._replace(old, opened)
 
@@ -274,7 +280,7 @@ class Connection:
             try:
                 return await self._greeter.open(address)
             except Refused as error:
-                self._greeter.learn(after_close(error.code))
+                self._greeter.learn(error.code)
             except (OSError, SignetError, ServerUnreachable, StoreFailed):
                 pass
             log.info("a stream to move to did not open")

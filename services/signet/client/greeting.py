@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from signet.client.moves import Next
 from signet.client.transports.stream import Dial, Stream, StreamEnded
 from signet.core.errors import Code
 from signet.core.ids import Position
@@ -79,15 +78,15 @@ class Greeter:
         self._token, self._forget_token = token, forget_token
         self._use_resume, self._raise_by = True, 1
 
-    def learn(self, after: Next) -> None:
-        """What the next Hello does differently."""
-        match after:
-            case Next.ANEW:
+    def learn(self, code: Code | None) -> None:
+        """What the next Hello does differently after a stream that ended so."""
+        match code:
+            case Code.RESUME_REFUSED:
                 self._use_resume = False
-            case Next.LOGIN:
+            case Code.UNAUTHENTICATED | Code.TOKEN_EXPIRED:
                 self._use_resume = False
                 self._forget_token()
-            case Next.JUMP:
+            case Code.STALE_CONNECTION:
                 self._raise_by = COUNTER_JUMP
 
     async def open(self, address: str) -> Opened:

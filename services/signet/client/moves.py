@@ -1,47 +1,13 @@
-"""Where a client lets itself be sent, and what it does after a close. Pure (S7, S8).
+"""Where a client lets itself be sent. Pure (S7).
 
 A redirect is followed only within the domain that the client was configured for, never to a
 weaker scheme, and at most MAX_MOVES times in MOVE_PERIOD.
 """
 
 from collections import deque
-from enum import Enum, auto
 from urllib.parse import urlsplit
 
-from signet.core.errors import RULES, Code, Retry
 from signet.core.limits import MAX_MOVES, MOVE_PERIOD
-
-
-class Next(Enum):
-    """What follows from the end of a stream."""
-
-    AGAIN = auto()  # after a back-off
-    ANEW = auto()  # without the resume token
-    LOGIN = auto()  # with a fresh token
-    JUMP = auto()  # with a connection counter that is well above
-    DISPLACED = auto()  # never by itself
-    REMOVED = auto()  # never
-    STOP = auto()  # never
-
-
-_SPECIAL = {
-    Code.RESUME_REFUSED: Next.ANEW,
-    Code.UNAUTHENTICATED: Next.LOGIN,
-    Code.TOKEN_EXPIRED: Next.LOGIN,
-    Code.STALE_CONNECTION: Next.JUMP,
-    Code.DISPLACED: Next.DISPLACED,
-    Code.DEVICE_REMOVED: Next.REMOVED,
-    Code.UNSUPPORTED_VERSION: Next.STOP,
-}
-
-
-def after_close(code: Code | None) -> Next:
-    """What the client does after a stream that ended with this code; None: it just broke."""
-    if code is None:
-        return Next.AGAIN
-    if code in _SPECIAL:
-        return _SPECIAL[code]
-    return Next.STOP if RULES[code].retry is Retry.NEVER else Next.AGAIN
 
 
 def resolve(to: str, entry: str) -> str:

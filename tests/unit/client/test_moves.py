@@ -2,8 +2,7 @@
 
 import pytest
 
-from signet.client.moves import Moves, Next, after_close, resolve, within
-from signet.core.errors import RULES, Code, Retry
+from signet.client.moves import Moves, resolve, within
 from signet.core.limits import MAX_MOVES, MOVE_PERIOD
 
 ENTRY = "wss://chat.example.org/v1/connect"
@@ -39,13 +38,3 @@ def test_a_client_moves_a_few_times_in_a_period() -> None:
     moves = Moves()
     assert [moves.may_move(n) for n in range(MAX_MOVES + 1)] == [True] * MAX_MOVES + [False]
     assert moves.may_move(MOVE_PERIOD + 1)
-
-
-def test_a_client_never_comes_back_by_itself_after_a_code_that_says_never() -> None:
-    gone = {Next.STOP, Next.DISPLACED, Next.REMOVED}
-    for code, rule in RULES.items():
-        if rule.retry is Retry.NEVER:
-            assert after_close(code) in gone, code
-    assert after_close(None) is Next.AGAIN
-    assert after_close(Code.DRAINING) is Next.AGAIN
-    assert after_close(Code.TOKEN_EXPIRED) is Next.LOGIN
