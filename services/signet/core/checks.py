@@ -7,8 +7,13 @@ from signet.core.link import Content, Mismatch
 
 
 def device_mismatch(devices: Mapping[int, int], contents: tuple[Content, ...]) -> Mismatch | None:
-    """How the addressed devices differ from `devices` (id → registration id); None: not at all."""
+    """How the addressed devices differ from `devices` (id → registration id); None: not at all.
+
+    No device is addressed twice: gateways refuse that.
+    """
     addressed = {content.device: content.registration for content in contents}
+    if addressed == devices:
+        return None
     missing = tuple(sorted(devices.keys() - addressed.keys()))
     extra = tuple(sorted(addressed.keys() - devices.keys()))
     stale = tuple(

@@ -4,8 +4,7 @@ Ids of users, messages and sessions are 16 random bytes (a UUID on paper); numbe
 reused within what they number.
 """
 
-from dataclasses import dataclass
-from typing import NewType
+from typing import NamedTuple, NewType
 from uuid import UUID
 
 UserId = NewType("UserId", bytes)  # 16 bytes
@@ -18,8 +17,10 @@ Epoch = NewType("Epoch", int)  # from 1, raised by every take of a shard
 ID_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+# Tuples: owners hash and compare these several times a message.
+
+
+class Position(NamedTuple):
     """Where an item stands in an inbox. Compares by epoch, then by sequence number."""
 
     epoch: int
@@ -29,16 +30,14 @@ class Position:
 START = Position(0, 0)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class DeviceId:
+class DeviceId(NamedTuple):
     """One device of a user; `device` is 1–127. Owns one inbox."""
 
     user: UserId
     device: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceAddress:
+class DeviceAddress(NamedTuple):
     """A device as it was registered. Another registration or generation is another sender."""
 
     device: DeviceId

@@ -74,8 +74,10 @@ class _Conversation:
             if answer is not None:
                 del self.taken[key]
 
-    def open_above(self, base: int) -> int:
-        return sum(known.ordinal >= base for known in self.taken.values())
+    def is_full(self, base: int) -> bool:
+        if len(self.taken) < MAX_UNANSWERED:
+            return False
+        return sum(known.ordinal >= base for known in self.taken.values()) >= MAX_UNANSWERED
 
 
 class Conversations:
@@ -98,7 +100,7 @@ class Conversations:
             conversation.forget_below(send.base)
         if not conversation.in_order(send.ordinal, send.base):
             return Code.OUT_OF_ORDER
-        if conversation.open_above(send.base) >= MAX_UNANSWERED:
+        if conversation.is_full(send.base):
             return Code.TOO_MANY_UNANSWERED
         return Take()
 

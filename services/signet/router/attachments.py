@@ -18,6 +18,7 @@ from signet.internal.v1.stored import (
     item_frame,
     own_devices_frame,
     read_stored,
+    stored_item,
 )
 from signet.ports.events import Event, Topic
 from signet.ports.inbox import Connected, Entry, StoreUnavailable
@@ -160,13 +161,14 @@ class Attachments:
 
     # --- following ----------------------------------------------------------------------------
 
-    def pushed(self, inbox: Inbox, position: Position, body: bytes) -> None:
+    def pushed(
+        self, inbox: Inbox, position: Position, body: bytes, receipt: Receipt | None
+    ) -> None:
         """An item became durable: to the device at once, if it follows."""
         session = inbox.session
         if session is None:
             return
-        item, receipt = opened(Entry(inbox.device, position, 0, body), self._context.now_ms())
-        ready = session.delivery.arrived(position, item, receipt)
+        ready = session.delivery.arrived(position, stored_item(body), receipt)
         if ready is not None:
             self._context.push(session, item_frame(ready.position, ready.follows, ready.body))
 
@@ -354,9 +356,9 @@ def is_of_account(person: Person, frame: Attach) -> bool:
     )
 
 
-def opened(entry: Entry, now_ms: int = 0) -> tuple[bytes, Receipt | None]:
+def opened(entry: Entry) -> tuple[bytes, Receipt | None]:
     """What is pushed of an entry, and whom its acknowledgement is told."""
-    item, origin = read_stored(entry.body, entry.accepted_ms or now_ms)
+    item, origin = read_stored(entry.body, entry.accepted_ms)
     if origin is None:
         return item, None
     return item, Receipt(origin.sender, origin.message_id, origin.accepted_ms)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
+from signet.core.delivery import Receipt
 from signet.core.errors import Code
 from signet.core.ids import DeviceId, Epoch, Incarnation, Position, ShardId, UserId
 from signet.core.link import Drop, Push, ToGateway
@@ -43,7 +44,7 @@ class Context:
     later: Callable[[float, Callable[[], None]], object]
     pause: Callable[[float], Awaitable[None]]
     people: People = field(init=False)
-    pushed: Callable[[Inbox, Position, bytes], None] = field(init=False)
+    pushed: Callable[[Inbox, Position, bytes, Receipt | None], None] = field(init=False)
     writer: Writer = field(init=False)
     epochs: dict[ShardId, Epoch] = field(default_factory=dict)
     links: dict[int, OpenLink] = field(default_factory=dict)

@@ -18,6 +18,8 @@ from signet.router.people import Inbox, Person
 from signet.router.writer import Write
 from signet.telemetry import metrics
 
+ACCEPTED = metrics.ITEMS_ACCEPTED.labels("receipt")
+
 
 @dataclass(slots=True)
 class _Gathering:
@@ -106,10 +108,10 @@ class Receipts:
         return person.inboxes.get(device)
 
     def _durable(self, numbered: Sequence[tuple[Inbox, Position, bytes]]) -> None:
-        metrics.ITEMS_ACCEPTED.labels("receipt").inc(len(numbered))
+        ACCEPTED.inc(len(numbered))
         for inbox, position, body in numbered:
             inbox.durable = position
-            self._context.pushed(inbox, position, body)
+            self._context.pushed(inbox, position, body, None)
 
     def tell_peer_changed(self, peer: UserId, body: bytes) -> None:
         """Put a PeerChanged item into each inbox of a peer."""

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 
 from signet.core import limits
 from signet.core.checks import Strangers, device_mismatch, has_room
+from signet.core.delivery import Receipt
 from signet.core.errors import Code
-from signet.core.ids import DeviceAddress, DeviceId, Position, ShardId, UserId
+from signet.core.ids import DeviceAddress, DeviceId, Epoch, Position, ShardId, UserId
 from signet.core.link import Answer, Answered, Mismatch, Send, Submit
 from signet.core.order import Again, Conversations, Key, Take
 from signet.internal.v1.stored import fleeting_frame, read_stored, stored_message
@@ -22,6 +23,8 @@ from signet.telemetry import metrics
 from signet.v1.messaging_pb2 import CAPABILITY_FLEETING
 
 Reply = Callable[[Answer], None]
+
+ACCEPTED = metrics.ITEMS_ACCEPTED.labels("message")
 
 
 class Sends:
@@ -98,9 +101,9 @@ class Sends:
 
     def _mismatch(self, person: Person, sender: DeviceAddress, send: Send) -> Mismatch | None:
         assert person.user is not None
-        devices = dict(person.user.devices)
+        devices = person.user.devices
         if sender.device.user == person.id:  # a sync copy for one's own other devices (O5)
-            devices.pop(sender.device.device, None)
+            devices = {n: reg for n, reg in devices.items() if n != sender.device.device}
         return device_mismatch(devices, send.contents)
 
     def _admit(self, person: Person, key: Key, send: Send, reply: Reply) -> None:
@@ -161,6 +164,7 @@ class Sends:
         self._conversations.taken(key, send)
         self._under_way.setdefault((key, send.message_id), []).append(reply)
         shard = self._context.shard(person.id)
+        epoch = self._context.epochs[shard]
         numbered: list[tuple[Inbox, Position, bytes]] = []
         connected: list[tuple[ShardId, Connected]] = []
         self._strangers.accepted(key.sender.device.user, person.id)
@@ -175,7 +179,7 @@ class Sends:
             for content in send.contents:
                 inbox = person.inboxes[content.device]
                 body = stored_message(key.sender, send, content, now_ms)
-                numbered.append((inbox, self._number(inbox, len(body)), body))
+                numbered.append((inbox, self._number(inbox, epoch, len(body)), body))
         self._context.writer.add(
             Write(
                 entries=[
@@ -187,10 +191,11 @@ class Sends:
             )
         )
 
-    def _number(self, inbox: Inbox, size: int) -> Position:
+    @staticmethod
+    def _number(inbox: Inbox, epoch: Epoch, size: int) -> Position:
         inbox.items += 1
         inbox.bytes += size
-        return inbox.number(self._context.epoch(inbox.device))
+        return inbox.number(epoch)
 
     def _durable(
         self,
@@ -205,10 +210,11 @@ class Sends:
         self._conversations.durable(key, answer)
         for reply in self._under_way.pop((key, send.message_id), ()):
             reply(answer)
+        receipt = Receipt(key.sender, send.message_id, now_ms)
         for inbox, position, body in numbered:
             inbox.durable = position
-            self._context.pushed(inbox, position, body)
-        metrics.ITEMS_ACCEPTED.labels("message").inc(len(numbered))
+            self._context.pushed(inbox, position, body, receipt)
+        ACCEPTED.inc(len(numbered))
         if numbered and not person.attached and person.id != key.sender.device.user:
             hint = Event(Topic.PUSH, person.id, "NEW_MESSAGE", now_ms, urgent=send.urgent)
             self._context.events.publish(hint)

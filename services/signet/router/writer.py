@@ -39,9 +39,10 @@ class Write:
     dropped: list[tuple[ShardId, DeviceId]] = field(default_factory=list)  # these inboxes, alone
     done: Callable[[], None] = lambda: None
 
-    @property
-    def size(self) -> int:
-        return sum(len(entry.body) for _, entry in self.entries)
+    size: int = field(init=False)  # bytes of the entries
+
+    def __post_init__(self) -> None:
+        self.size = sum(len(entry.body) for _, entry in self.entries)
 
 
 class Writer:

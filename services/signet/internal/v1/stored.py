@@ -14,6 +14,7 @@ from signet.v1 import messaging_pb2 as pb
 ITEM_FIELD = b"\x22"  # ServerFrame.item = 4, length-delimited
 POSITION_FIELD = b"\x0a"  # Item.position = 1
 FOLLOWS_FIELD = b"\x12"  # Item.follows = 2
+STORED_ITEM_FIELD = b"\x0a"  # StoredItem.item = 1, length-delimited
 
 
 class Origin(NamedTuple):
@@ -32,8 +33,7 @@ def stored_message(sender: DeviceAddress, send: Send, content: Content, accepted
         accepted_ms=accepted_ms,
         envelope=envelope(sender, send, content),
     )
-    return item_pb2.StoredItem(
-        item=item.SerializeToString(),
+    origin = item_pb2.StoredItem(
         sender=sender.device.user,
         sender_device=sender.device.device,
         sender_registration=sender.registration,
@@ -41,7 +41,24 @@ def stored_message(sender: DeviceAddress, send: Send, content: Content, accepted
         message_id=send.message_id,
         ordinal=send.ordinal,
         digest=send.digest,
-    ).SerializeToString()
+    )
+    return _stored(item) + origin.SerializeToString()
+
+
+def _stored(item: pb.Item) -> bytes:
+    """The item comes first: `stored_item` finds it there."""
+    return STORED_ITEM_FIELD + _with_length(item.SerializeToString())
+
+
+def stored_item(body: bytes) -> bytes:
+    """The bytes to push of what a `stored_…` of this module has made; nothing is parsed."""
+    length = shift = 0
+    for start in range(1, len(body)):
+        length |= (body[start] & 0x7F) << shift
+        shift += 7
+        if body[start] < 0x80:
+            return body[start + 1 : start + 1 + length]
+    return b""
 
 
 def envelope(sender: DeviceAddress, send: Send, content: Content) -> pb.Envelope:
@@ -59,14 +76,14 @@ def stored_delivered(by: DeviceId, ids: list[MessageId], accepted_ms: int) -> by
     """A receipt for the device that sent these messages."""
     delivered = pb.Delivered(by=by.user, by_device=by.device, message_ids=ids)
     item = pb.Item(accepted_ms=accepted_ms, delivered=delivered)
-    return item_pb2.StoredItem(item=item.SerializeToString()).SerializeToString()
+    return _stored(item)
 
 
 def stored_peer_changed(user: UserId, identity: bool, accepted_ms: int) -> bytes:
     """Somebody's devices, or identity key, are others now."""
     changed = pb.PeerChanged(user=user, identity=identity)
     item = pb.Item(accepted_ms=accepted_ms, peer_changed=changed)
-    return item_pb2.StoredItem(item=item.SerializeToString()).SerializeToString()
+    return _stored(item)
 
 
 def read_stored(body: bytes, accepted_ms: int) -> tuple[bytes, Origin | None]:
@@ -101,6 +118,8 @@ def _with_length(data: bytes) -> bytes:
 def _varint(number: int) -> bytes:
     if number < 0x80:
         return bytes((number,))
+    if number < 0x4000:
+        return bytes((number & 0x7F | 0x80, number >> 7))
     encoded = bytearray()
     while number >= 0x80:
         encoded.append(number & 0x7F | 0x80)
