@@ -9,7 +9,7 @@ from signet.client.environment import Environment
 from signet.client.events import ConnectionState
 from signet.client.greeting import Hints
 from signet.client.transports.stream import Arrivals
-from signet.core.errors import Code
+from signet.core.errors import Code, SignetError
 from signet.core.ids import START
 from signet.v1 import messaging_pb2 as pb
 
@@ -73,6 +73,7 @@ class Net:
         self.down: set[str] = set()
         self.alive = True
         self.displaces = False  # as gateways do: a second Hello ends the first stream, first
+        self.login: SignetError | None = None  # how the keys service refuses one
         self.welcome: Callable[[], pb.Welcome] = lambda: pb.Welcome(heartbeat_seconds=30)
 
     async def dial(self, address: str) -> Line:
@@ -147,6 +148,8 @@ async def connected(
         return ENTRY
 
     async def token() -> str:
+        if net.login is not None:
+            raise net.login
         return "token"
 
     connection = Connection(

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from signet.client.errors import StoreFailed
+from signet.client.errors import StoreFailed, refusal
 from signet.client.events import ConnectionState
 from signet.client.greeting import Hints
 from signet.core.errors import Code
@@ -347,3 +347,26 @@ async def test_what_cannot_be_kept_ends_the_stream_and_another_opens_after_a_bac
         await online(device)
         assert len(net.lines) == 2
         assert net.lines[0].closed_at is not None
+
+
+@in_virtual_time
+async def test_a_device_that_cannot_log_in_any_more_knows_that_it_was_removed() -> None:
+    net, device = Net(), Device()
+    net.login = refusal(Code.DEVICE_REMOVED)
+    async with connected(net, device):
+        await later(1000)
+        assert device.state is ConnectionState.REMOVED
+
+
+@in_virtual_time
+async def test_a_login_that_was_too_slow_is_tried_again_and_a_limit_is_waited_for() -> None:
+    net, device = Net(), Device()
+    net.login = refusal(Code.NONCE_REFUSED)
+    async with connected(net, device, lambda: 0.5):
+        await device.until(lambda: device.state is WAITING)
+        net.login = refusal(Code.RATE_LIMITED, retry_after_s=40)
+        await later(20)
+        assert device.state is WAITING
+        net.login = None
+        await later(21)
+        assert device.state is ONLINE
