@@ -124,7 +124,7 @@ class Connection:
             return ended_by(error.code), error
         except SignetError as error:  # from the keys service: the login
             ended = Refused(error.code, error.retry_after_s)
-            return Input.REFUSED if _is_final(error.code) else Input.ENDED, ended
+            return Input.REFUSED if _is_final(error.code) else ended_by(error.code), ended
         except (OSError, ServerUnreachable):
             pass
         except Exception as error:  # a store that fails (no Hello without it, O4), or a bug
