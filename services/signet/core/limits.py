@@ -182,6 +182,9 @@ JWKS_TTL = 300.0
 JWKS_RETRY = 10.0  # see JWKS_TTL
 # How often what routers were not told yet (of removed devices, of take-overs) is told again.
 TELL_AGAIN = 5.0
+# How long keys waits until an owner that it tells has made it durable. Raise: answers to removals
+# come later while the store is away.
+TELL_TIMEOUT = 5.0
 # Cost of a guess of a recovery key or PIN from a stolen database: memory is 128 * 8 * N bytes.
 SCRYPT_N = 2**14
 SCRYPT_AT_ONCE = 2  # hashes computed at the same time. Raise: more memory, more CPU for strangers.

@@ -35,7 +35,7 @@ from signet.router.people import People, Person
 from signet.router.presence import Presences
 from signet.router.receipts import Receipts
 from signet.router.sends import Sends
-from signet.router.writer import Writer
+from signet.router.writer import Write, Writer
 from signet.telemetry import metrics
 from signet.v1.messaging_pb2 import CAPABILITY_NOTICES
 
@@ -291,28 +291,50 @@ class Router:
     # --- what keys tells (ports/users.UserChanges) ----------------------------------------------
 
     async def changed(self, user: UserId) -> None:
-        """Load the user again, and end streams that are not theirs any more (S9)."""
+        """Load the user again, and end streams that are not theirs any more (S9).
+
+        Durable when it returns. Raises TimeoutError: tell it again.
+        """
         known = self._context.people.known(user)
         before = dict(known.user.devices) if known and known.user else {}
 
-        def review(person: Person) -> None:
-            self._attachments.reviewed(person, before)
-            self._presences.changed(user)  # whom it is shown to may be others now
-            if known is None:
-                self._spawn(self._attachments.drop_forgotten(person))
-
-        self._context.people.with_person(user, review, fresh=True)
+        person = await self._person(user, fresh=True)
+        self._attachments.reviewed(person, before)
+        self._presences.changed(user)  # whom it is shown to may be others now
+        if known is None:
+            await self._attachments.drop_forgotten(person)
+        await self._durable()
 
     async def replaced(self, user: UserId, dropped_devices: Sequence[int]) -> None:
-        """Another identity key: the old inboxes are dropped, and those who know the user told."""
+        """Another identity key: the old inboxes are dropped, and those who know the user told.
+
+        Durable when it returns. Raises TimeoutError, StoreUnavailable: tell it again.
+        """
         gone = dict.fromkeys(dropped_devices, NO_REGISTRATION)
-        self._context.people.with_person(
-            user, lambda person: self._attachments.reviewed(person, gone), fresh=True
-        )
+        self._attachments.reviewed(await self._person(user, fresh=True), gone)
         now_ms = self._context.now_ms()
         body = stored_peer_changed(user, True, now_ms)
         for peer in await self._context.users.peers(user):
+            await self._person(peer)
             self._receipts.tell_peer_changed(peer, body)
+        await self._durable()
+
+    async def _person(self, user: UserId, *, fresh: bool = False) -> Person:
+        """Somebody, in memory. Raises TimeoutError: the directory does not answer."""
+        here: asyncio.Future[Person] = asyncio.get_running_loop().create_future()
+
+        def came(person: Person) -> None:
+            if not here.done():
+                here.set_result(person)
+
+        self._context.people.with_person(user, came, fresh=fresh)
+        return await asyncio.wait_for(here, limits.TELL_TIMEOUT)
+
+    async def _durable(self) -> None:
+        """All that was queued until now is in the store. Raises TimeoutError."""
+        done = asyncio.Event()
+        self._context.writer.add(Write(done=done.set))
+        await asyncio.wait_for(done.wait(), limits.TELL_TIMEOUT)
 
     async def keys_low(self, user: UserId, device: int, pre_keys: int, kyber_pre_keys: int) -> None:
         """Tell the device, if it is attached."""
