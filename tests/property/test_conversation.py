@@ -39,6 +39,12 @@ class Story:
     async def bobs_link_breaks(self, _: int) -> None:
         self.world.bob.reconnect()
 
+    async def alices_link_is_replaced(self, _: int) -> None:
+        self.world.alice.come_again()
+
+    async def bobs_link_is_replaced(self, _: int) -> None:
+        self.world.bob.come_again()
+
     async def bob_is_away(self, _: int) -> None:
         self.world.bob.break_off()
 

@@ -7,7 +7,7 @@ what it gets. All is one virtual clock and one source of chance.
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from signet.adapters.events_memory import MemoryEvents
@@ -37,6 +37,7 @@ from signet.core.shards import shard_of
 from signet.ports.inbox import StoreUnavailable
 from signet.router.router import Router
 from signet.v1 import messaging_pb2 as pb
+from tests.support.bad_links import Life, Stream, Weather
 from tests.support.troubled_inbox import Rows, TroubledInbox
 from tests.support.troubled_users import TroubledUsers
 
@@ -46,31 +47,11 @@ LONGEST_WAIT = 5.0  # what devices here make of "come back in an hour"
 WINDOW = 8  # items in flight: small, so that it fills
 
 
-@dataclass(eq=False)
-class Life:
-    """One life of a router."""
-
-    router: Router
-    store: TroubledInbox
-    over: bool = False
-
-    def kill(self) -> None:
-        """As kill -9: nothing of it happens any more."""
-        self.over = True
-        self.store.die()
-        context = self.router._context
-        for task in (*self.router._tasks, context.people._task, context.writer._task):
-            if task is not None:
-                task.cancel()
-
-
-class World:
+class World(Weather):
     """What the two devices live in."""
 
     def __init__(self, chance: random.Random, *, strangers: bool) -> None:
-        self.chance = chance
-        self.trouble = 0.0
-        self.loop = asyncio.get_running_loop()
+        super().__init__(chance)
         self.rows = Rows()
         self.users = TroubledUsers(chance)
         self.lives: list[Life] = []
@@ -154,56 +135,6 @@ class World:
             life.kill()
 
 
-class Stream:
-    """A device's link to one router. The router sees that it broke a little later."""
-
-    def __init__(self, world: World, life: Life, take: Callable[[ToGateway], None]) -> None:
-        self.life, self.broken = life, False
-        self.tickets: dict[int, int] = {}
-        self._world, self._take = world, take
-        self._last = {"up": 0.0, "down": 0.0}
-        self._number = life.router.open(f"gateway-{world.chance.random()}", self._deliver)
-
-    def at_once(self, frame: ToRouter) -> None:
-        if not self.life.over:
-            self.life.router.take(self._number, [frame])
-
-    def submit(self, frame: ToRouter) -> None:
-        self._carry("up", lambda: self.at_once(frame))
-
-    def _deliver(self, frames: Sequence[ToGateway]) -> None:
-        for frame in frames:
-            if isinstance(frame, Attached | Drop):
-                self._arrive(frame)
-            elif isinstance(frame, Push | Answered):
-                self._carry("down", lambda frame=frame: self._arrive(frame))  # type: ignore[misc]
-
-    def _arrive(self, frame: ToGateway) -> None:
-        if not self.broken and not self.life.over:
-            self._take(frame)
-
-    def _carry(self, way: str, arrive: Callable[[], object]) -> None:
-        """Lose it, repeat it, let it be overtaken; without trouble, none of these."""
-        chance, trouble, loop = self._world.chance, self._world.trouble, self._world.loop
-        if chance.random() < 0.15 * trouble:
-            return
-        for _ in range(2 if chance.random() < 0.15 * trouble else 1):
-            if chance.random() < 0.5 * trouble:
-                loop.call_later(chance.uniform(0.0, 1.0), arrive)
-            else:
-                self._last[way] = max(loop.time() + 0.002, self._last[way] + 1e-5)
-                loop.call_at(self._last[way], arrive)
-
-    def end(self) -> None:
-        self.broken = True
-        late = self._world.chance.uniform(0.0, self._world.trouble)
-        self._world.loop.call_later(late, self._close)
-
-    def _close(self) -> None:
-        if not self.life.over:
-            self.life.router.close(self._number)
-
-
 @dataclass(slots=True)
 class Written:
     """A message that somebody wrote. A registration of 11 is right, any other is wrong."""
@@ -242,6 +173,7 @@ class Talker:
     attached: bool = False
     _seen: set[bytes] = field(default_factory=set)
     _counter: int = 0
+    _hello_at: Position = START
     _tickets: int = 0
 
     @property
@@ -262,8 +194,32 @@ class Talker:
             self.world.loop.call_later(0.3, self._retry, self._counter)
             return
         self._counter += 1
-        self.stream = Stream(self.world, life, self._take)
-        hello = Attach(1, self.address, self._counter, self.at, WINDOW, WINDOW_BYTES, 30)
+        self._hello_at = self.at
+        self._open(life, f"{self.user!r} {self._counter}", again=False)
+
+    def come_again(self) -> None:
+        """The same stream, over another link of its gateway (L7)."""
+        life, old = self.world.current, self.stream
+        if life is None or life.over or old is None or not self.attached:
+            self.reconnect()
+            return
+        old.fade()
+        self.attached = False
+        self.outbox.lost()
+        self._open(life, old.gateway, again=True)
+
+    def _open(self, life: Life, gateway: str, *, again: bool) -> None:
+        self.stream = Stream(self.world, life, gateway, self._take)
+        hello = Attach(
+            1,
+            self.address,
+            self._counter,
+            self._hello_at,
+            WINDOW,
+            WINDOW_BYTES,
+            30,
+            again=again,
+        )
         self.stream.at_once(ToRouter(shard_of(self.user, SHARDS), hello))
         self.world.loop.call_later(3.0, self._look, self.stream)
 
@@ -340,7 +296,11 @@ class Talker:
 
     # --- taking -------------------------------------------------------------------------------
 
-    def _take(self, frame: ToGateway) -> None:
+    def _take(self, stream: Stream, frame: ToGateway) -> None:
+        if self.stream is None or stream.gateway != self.stream.gateway:
+            return  # of a stream of before
+        if stream is not self.stream and not isinstance(frame, Push):
+            return  # of a link that the gateway has given up
         match frame:
             case Attached():
                 self.attached = True
