@@ -1,7 +1,7 @@
 """Rules of owners that are broken only by a crossing, an absence or a slow store."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -256,6 +256,25 @@ async def test_a_try_that_is_repeated_while_the_directory_is_asked_gets_the_same
     alice.send(BOB, most + 1, message_id=message)
     await alice.until(lambda: len(alice.answers) == most + 2)
     assert [answer.code for answer in alice.answers[most:]] == [Code.STRANGER_LIMIT] * 2
+
+
+async def test_so_many_sends_wait_for_the_directory_and_no_more(
+    router: Router, users: KnownUsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = asyncio.Event()
+
+    async def slow(pairs: Sequence[tuple[UserId, UserId]]) -> set[tuple[UserId, UserId]]:
+        await answers.wait()
+        return set(pairs)
+
+    monkeypatch.setattr(users, "have_written", slow)
+    alice = await connected(router, ALICE)
+    first = limits.STRANGER_UNANSWERED + 1
+    await burst(alice, 1, first - 1)
+    waiting = asyncio.create_task(burst(alice, first, first + limits.MAX_UNANSWERED))
+    await alice.until(lambda: alice.answers[-1].code is Code.TOO_MANY_UNANSWERED)  # M6
+    answers.set()
+    assert await waiting == [None] * limits.MAX_UNANSWERED + [Code.TOO_MANY_UNANSWERED]
 
 
 async def test_the_directory_is_not_asked_about_an_answer_that_passed_here(
