@@ -41,6 +41,9 @@ from signet.v1 import keys_pb2
 
 log = structlog.get_logger()
 
+# Frames are many, short-lived and without cycles: with Python's own threshold, a quarter of an
+# owner's CPU goes into looking for cycles (tests/bench/bench_router.py).
+GC_THRESHOLD = (50_000, 50, 1_000)
 KEYS_AGAIN = 5.0  # seconds after which the gateway looks for new signing keys of tokens
 PROVIDER_TIMEOUT = 10.0  # seconds for the key set of an identity provider
 KEYS_SERVICE = keys_pb2.DESCRIPTOR.services_by_name["Keys"].full_name
@@ -125,6 +128,7 @@ class Standalone:
             raise
         gc.collect()
         gc.freeze()  # what is there now stays: later collections need not look at it
+        gc.set_threshold(*GC_THRESHOLD)
         self._ready = True
 
     async def stop(self) -> None:
