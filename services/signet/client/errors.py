@@ -122,6 +122,69 @@ class ResumeRefused(SignetError): ...
 class InternalError(SignetError): ...
 
 
+class UnsupportedFrame(SignetError): ...
+
+
+class OutOfState(SignetError): ...
+
+
+class FrameTooLarge(SignetError): ...
+
+
+class TextFrame(SignetError): ...
+
+
+class OriginRefused(SignetError): ...
+
+
+class HelloTimeout(SignetError): ...
+
+
+class HeartbeatTimeout(SignetError): ...
+
+
+class SlowReader(SignetError): ...
+
+
+class Draining(SignetError): ...
+
+
+class NoSurvivor(SignetError): ...
+
+
+class Bye(SignetError): ...
+
+
+class StaleConnection(SignetError): ...
+
+
+class AckBeyondSent(SignetError): ...
+
+
+class OutOfOrder(SignetError): ...
+
+
+class IdReused(SignetError): ...
+
+
+class WrongDevices(SignetError): ...
+
+
+class UnknownRecipient(SignetError): ...
+
+
+class InboxFull(SignetError): ...
+
+
+class StrangerLimit(SignetError): ...
+
+
+class TooManyUnanswered(SignetError): ...
+
+
+class NotOwner(SignetError): ...
+
+
 _BY_CODE: dict[Code, type[SignetError]] = {
     Code.USER_NAME_TAKEN: UserNameTaken,
     Code.UNAUTHENTICATED: Unauthenticated,
@@ -146,9 +209,30 @@ _BY_CODE: dict[Code, type[SignetError]] = {
     Code.UNSUPPORTED_VERSION: UnsupportedVersion,
     Code.RESUME_REFUSED: ResumeRefused,
     Code.INTERNAL: InternalError,
+    Code.UNSUPPORTED_FRAME: UnsupportedFrame,
+    Code.OUT_OF_STATE: OutOfState,
+    Code.FRAME_TOO_LARGE: FrameTooLarge,
+    Code.TEXT_FRAME: TextFrame,
+    Code.ORIGIN_REFUSED: OriginRefused,
+    Code.HELLO_TIMEOUT: HelloTimeout,
+    Code.HEARTBEAT_TIMEOUT: HeartbeatTimeout,
+    Code.SLOW_READER: SlowReader,
+    Code.DRAINING: Draining,
+    Code.NO_SURVIVOR: NoSurvivor,
+    Code.BYE: Bye,
+    Code.STALE_CONNECTION: StaleConnection,
+    Code.ACK_BEYOND_SENT: AckBeyondSent,
+    Code.OUT_OF_ORDER: OutOfOrder,
+    Code.ID_REUSED: IdReused,
+    Code.WRONG_DEVICES: WrongDevices,
+    Code.UNKNOWN_RECIPIENT: UnknownRecipient,
+    Code.INBOX_FULL: InboxFull,
+    Code.STRANGER_LIMIT: StrangerLimit,
+    Code.TOO_MANY_UNANSWERED: TooManyUnanswered,
+    Code.NOT_OWNER: NotOwner,
 }
 
 
 def refusal(code: Code, detail: str = "", retry_after_s: float = 0.0) -> SignetError:
-    """The exception of a code; the base class for one that ends no call of the SDK."""
-    return _BY_CODE.get(code, SignetError)(code, detail, retry_after_s)
+    """The exception of a code."""
+    return _BY_CODE[code](code, detail, retry_after_s)
