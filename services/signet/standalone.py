@@ -17,9 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 import structlog
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from grpc import aio
 
 from signet.adapters import open as adapters
@@ -44,7 +42,6 @@ log = structlog.get_logger()
 # Frames are many, short-lived and without cycles: with Python's own threshold, a quarter of an
 # owner's CPU goes into looking for cycles (tests/bench/bench_router.py).
 GC_THRESHOLD = (50_000, 50, 1_000)
-KEYS_AGAIN = 5.0  # seconds after which the gateway looks for new signing keys of tokens
 PROVIDER_TIMEOUT = 10.0  # seconds for the key set of an identity provider
 KEYS_SERVICE = keys_pb2.DESCRIPTOR.services_by_name["Keys"].full_name
 
@@ -66,31 +63,6 @@ class Addresses:
     rest: str  # http://host:port
     admin: str  # http://host:port
     pid: int
-
-
-class PublishedKeys:
-    """The signing keys of the keys service, as the gateway knows them (ports/tokens)."""
-
-    def __init__(self, keys: Keys) -> None:
-        self._keys = keys
-        self._known: dict[str, Ed25519PublicKey] = {}
-
-    def get(self, kid: str) -> Ed25519PublicKey | None:
-        return self._known.get(kid)
-
-    async def refresh(self) -> None:
-        """Raises SignetError: the directory does not answer."""
-        published = jwt.PyJWKSet.from_dict(await self._keys.jwks())
-        self._known = {str(key.key_id): key.key for key in published.keys}
-
-    async def follow(self) -> None:
-        """Again and again; while the directory is away, what is known stands."""
-        while True:
-            await asyncio.sleep(KEYS_AGAIN)
-            try:
-                await self.refresh()
-            except Exception as error:
-                log.warning("signing keys were not read", error=type(error).__name__)
 
 
 class Standalone:
@@ -164,17 +136,10 @@ class Standalone:
         stack.push_async_callback(router.stop)
         limits = adapters.open_rate_limits("memory:")
         keys = Keys(directory, limits, router, events, keys_config(settings))
-        published = await self._publish(keys)
-        await self._listen(keys, published, self._wrap_routers(InProcessRouters(router)))
+        await keys.ready()
+        await self._listen(keys, self._wrap_routers(InProcessRouters(router)))
 
-    async def _publish(self, keys: Keys) -> PublishedKeys:
-        published = PublishedKeys(keys)
-        await published.refresh()
-        following = asyncio.create_task(published.follow(), name="signing-keys")
-        self._stack.callback(following.cancel)
-        return published
-
-    async def _listen(self, keys: Keys, published: PublishedKeys, routers: Routers) -> None:
+    async def _listen(self, keys: Keys, routers: Routers) -> None:
         """Messaging and Keys share one gRPC port; REST and the pages have their own."""
         settings = self.settings
         servers: list[KeysServer] = []
@@ -192,7 +157,7 @@ class Standalone:
             return KEYS_SERVICE
 
         config = gateway_config(settings, self._folder.key("resume"))
-        gateway = Gateway(config, routers, published, services=[add_keys])
+        gateway = Gateway(config, routers, keys.tokens, services=[add_keys])
         await gateway.start()
         self._stack.push_async_callback(gateway.stop)
         self.gateway = gateway

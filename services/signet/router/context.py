@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from signet.core.delivery import Receipt
 from signet.core.errors import Code
-from signet.core.ids import DeviceId, Epoch, Incarnation, Position, ShardId, UserId
+from signet.core.ids import Epoch, Incarnation, Position, ShardId, UserId
 from signet.core.link import Drop, Push, ToGateway
 from signet.core.shards import shard_of
 from signet.ports.events import Events
@@ -53,10 +53,6 @@ class Context:
 
     def shard(self, user: UserId) -> ShardId:
         return shard_of(user, self.shards)
-
-    def epoch(self, device: DeviceId) -> Epoch:
-        """The epoch of the device's shard, which is held here."""
-        return self.epochs[self.shard(device.user)]
 
     def tell(self, link: int, frames: Sequence[ToGateway]) -> None:
         """Hand frames to a gateway with all others of this turn of the loop."""

@@ -66,8 +66,10 @@ class Inbox:
             head.bytes,
         )
 
-    def number(self, epoch: int) -> Position:
-        """The next position in this epoch (P3)."""
+    def number(self, epoch: int, size: int) -> Position:
+        """The next position in this epoch (P3), for an item of so many bytes; it is counted."""
+        self.items += 1
+        self.bytes += size
         same = self.last.epoch == epoch
         self.last = Position(epoch, self.last.seq + 1 if same else 1)
         return self.last

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from signet.core import limits
 from signet.core.delivery import Receipt
-from signet.core.ids import DeviceAddress, DeviceId, MessageId, Position, ShardId, UserId
+from signet.core.ids import DeviceAddress, DeviceId, MessageId, Position, ShardId
 from signet.internal.v1.stored import stored_delivered
 from signet.ports.inbox import Acknowledged, Entry
 from signet.router.context import Context
@@ -75,8 +75,7 @@ class Receipts:
             self._context.people.with_person(user, here)
 
     def _write(self, gathering: _Gathering) -> None:
-        numbered: list[tuple[Inbox, Position, bytes]] = []
-        entries: list[tuple[ShardId, Entry]] = []
+        items: list[tuple[Inbox, bytes]] = []
         now_ms = self._context.now_ms()
         for (to, by), messages in gathering.messages.items():
             inbox = self._inbox_of(to)
@@ -84,19 +83,32 @@ class Receipts:
                 continue  # that device is gone, or is another by now
             for start in range(0, len(messages), limits.RECEIPT_BATCH):
                 body = stored_delivered(by, messages[start : start + limits.RECEIPT_BATCH], now_ms)
-                position = inbox.number(self._context.epoch(inbox.device))
-                inbox.items += 1
-                inbox.bytes += len(body)
-                numbered.append((inbox, position, body))
-                shard = self._context.shard(to.device.user)
-                entries.append((shard, Entry(inbox.device, position, now_ms, body)))
+                items.append((inbox, body))
         acknowledged = [
             (self._context.shard(device.user), Acknowledged(device, position))
             for device, position in gathering.positions.items()
         ]
-        self._context.writer.add(Write(entries, acknowledged, done=lambda: self._durable(numbered)))
+        self._append(items, now_ms, acknowledged)
         self._waiting = False
         self.flush()
+
+    def _append(
+        self,
+        items: Sequence[tuple[Inbox, bytes]],
+        now_ms: int,
+        acknowledged: Sequence[tuple[ShardId, Acknowledged]] = (),
+    ) -> None:
+        """Number items of our own, and queue them together with positions."""
+        numbered: list[tuple[Inbox, Position, bytes]] = []
+        entries: list[tuple[ShardId, Entry]] = []
+        for inbox, body in items:
+            shard = self._context.shard(inbox.device.user)
+            position = inbox.number(self._context.epochs[shard], len(body))
+            numbered.append((inbox, position, body))
+            entries.append((shard, Entry(inbox.device, position, now_ms, body)))
+        self._context.writer.add(
+            Write(entries, list(acknowledged), done=lambda: self._durable(numbered))
+        )
 
     def _inbox_of(self, to: DeviceAddress) -> Inbox | None:
         person = self._context.people.known(to.device.user)
@@ -113,19 +125,8 @@ class Receipts:
             inbox.durable = position
             self._context.pushed(inbox, position, body, None)
 
-    def tell_peer_changed(self, peer: UserId, body: bytes) -> None:
-        """Put a PeerChanged item into each inbox of a peer."""
-        self._context.people.with_person(peer, lambda person: self._tell(person, body))
-
-    def _tell(self, person: Person, body: bytes) -> None:
-        numbered, entries, now_ms = [], [], self._context.now_ms()
-        for inbox in person.inboxes.values():
-            if person.user is None or inbox.device.device not in person.user.devices:
-                continue
-            inbox.items += 1
-            inbox.bytes += len(body)
-            position = inbox.number(self._context.epoch(inbox.device))
-            numbered.append((inbox, position, body))
-            shard = self._context.shard(person.id)
-            entries.append((shard, Entry(inbox.device, position, now_ms, body)))
-        self._context.writer.add(Write(entries, done=lambda: self._durable(numbered)))
+    def tell_peer_changed(self, peer: Person, body: bytes) -> None:
+        """Put a PeerChanged item into the inbox of each device that a peer has."""
+        devices = peer.user.devices if peer.user is not None else {}
+        inboxes = [inbox for number, inbox in peer.inboxes.items() if number in devices]
+        self._append([(inbox, body) for inbox in inboxes], self._context.now_ms())

@@ -315,8 +315,7 @@ class Router:
         now_ms = self._context.now_ms()
         body = stored_peer_changed(user, True, now_ms)
         for peer in await self._context.users.peers(user):
-            await self._person(peer)
-            self._receipts.tell_peer_changed(peer, body)
+            self._receipts.tell_peer_changed(await self._person(peer), body)
         await self._durable()
 
     async def _person(self, user: UserId, *, fresh: bool = False) -> Person:

@@ -10,7 +10,7 @@ from signet.core import limits
 from signet.core.checks import Strangers, device_mismatch, has_room
 from signet.core.delivery import Receipt
 from signet.core.errors import Code
-from signet.core.ids import DeviceAddress, DeviceId, Epoch, Position, ShardId, UserId
+from signet.core.ids import DeviceAddress, DeviceId, Position, ShardId, UserId
 from signet.core.link import Answer, Answered, Mismatch, Send, Submit
 from signet.core.order import Again, Conversations, Key, Take
 from signet.internal.v1.stored import fleeting_frame, read_stored, stored_message
@@ -179,7 +179,7 @@ class Sends:
             for content in send.contents:
                 inbox = person.inboxes[content.device]
                 body = stored_message(key.sender, send, content, now_ms)
-                numbered.append((inbox, self._number(inbox, epoch, len(body)), body))
+                numbered.append((inbox, inbox.number(epoch, len(body)), body))
         self._context.writer.add(
             Write(
                 entries=[
@@ -190,12 +190,6 @@ class Sends:
                 done=lambda: self._durable(person, key, send, now_ms, numbered),
             )
         )
-
-    @staticmethod
-    def _number(inbox: Inbox, epoch: Epoch, size: int) -> Position:
-        inbox.items += 1
-        inbox.bytes += size
-        return inbox.number(epoch)
 
     def _durable(
         self,
