@@ -152,6 +152,7 @@ LOW_PRE_KEYS = 10  # below it the device is told to refill
 FULL_BUNDLES_AN_HOUR = 5
 NONCE_TTL = 60.0  # of a login
 TOKEN_TTL = 3600  # Raise: a stolen token is good for longer. Lower: more logins.
+MAX_TOKEN = 4096  # characters of a token; ours have about 350
 TOKEN_LEEWAY = 60  # between clocks, for tokens of an identity provider
 # A signing key of tokens signs for so long, and is published for a token's life longer.
 SIGNING_KEY_TTL = 7 * 24 * 3600

@@ -1,7 +1,7 @@
 """Tokens of devices: JWT signed with EdDSA by a key that is rotated (K2).
 
-`{iss: server name, aud: "signet", sub: user, dev, reg, gen, iat, exp}`, `kid` in the header. The
-key set (JWKS) has a key until nothing that it signed is valid.
+`adapters/tokens_jwt` says what is in one. The key set (JWKS) has a key until nothing it signed
+is valid.
 """
 
 import base64
@@ -12,11 +12,10 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from signet.adapters.tokens_jwt import ALGORITHM, AUDIENCE, kid_of, verify
 from signet.core.errors import Code, SignetError
-from signet.core.ids import DeviceAddress, DeviceId, UserId, show, user_id
+from signet.core.ids import DeviceAddress, show
 from signet.core.limits import (
-    MAX_DEVICE_ID,
-    MAX_PROOF,
     SIGNING_KEY_TTL,
     STORE_RETRY_AFTER,
     TOKEN_TTL,
@@ -24,8 +23,6 @@ from signet.core.limits import (
 from signet.keys.config import Clock, Randomness
 from signet.ports.directory import Proofs, SigningKey
 
-AUDIENCE = "signet"
-_ALGORITHM = "EdDSA"
 _RELOAD_S = 1.0  # how often an unknown `kid` makes the directory be asked
 
 
@@ -63,7 +60,7 @@ class Tokens:
             "exp": now + TOKEN_TTL,
         }
         private = Ed25519PrivateKey.from_private_bytes(key.private)
-        text = jwt.encode(claims, private, algorithm=_ALGORITHM, headers={"kid": key.kid})
+        text = jwt.encode(claims, private, algorithm=ALGORITHM, headers={"kid": key.kid})
         return Token(text, now + TOKEN_TTL)
 
     async def verify(self, token: str) -> DeviceAddress:
@@ -72,14 +69,12 @@ class Tokens:
         Raises:
             SignetError: UNAUTHENTICATED, TOKEN_EXPIRED. StoreUnavailable.
         """
-        kid = _kid(token)
+        kid = kid_of(token)
         public = self.get(kid)
         if public is None and self._clock() - self._read_at >= _RELOAD_S:
             await self._read()
             public = self.get(kid)
-        if public is None:
-            raise SignetError(Code.UNAUTHENTICATED, "signed by nobody known")
-        return _verified(token, public, self._server_name, self._clock())
+        return verify(token, public, self._server_name, self._clock())
 
     def get(self, kid: str) -> Ed25519PublicKey | None:
         """ports/tokens.VerificationKeys, for a gateway in the same process."""
@@ -127,49 +122,6 @@ class Tokens:
         self._public = {key.kid: (_public_key(key), key.gone_ms) for key in self._keys}
 
 
-def _kid(token: str) -> str:
-    if len(token) > MAX_PROOF:
-        raise SignetError(Code.UNAUTHENTICATED, "not a token")
-    try:
-        return str(jwt.get_unverified_header(token).get("kid"))
-    except jwt.InvalidTokenError as error:
-        raise SignetError(Code.UNAUTHENTICATED, "not a token") from error
-
-
-def _verified(token: str, public: Ed25519PublicKey, server_name: str, now: float) -> DeviceAddress:
-    """Time is compared here, with our clock: the library would ask its own."""
-    try:
-        claims = jwt.decode(
-            token,
-            public,
-            algorithms=[_ALGORITHM],
-            audience=AUDIENCE,
-            issuer=server_name,
-            options={
-                "require": ["exp", "iat", "sub"],
-                "verify_exp": False,
-                "verify_iat": False,
-                "verify_nbf": False,
-            },
-        )
-        address = _address(claims)
-        expires = float(claims["exp"])
-    except (jwt.InvalidTokenError, ValueError, KeyError, TypeError) as error:
-        raise SignetError(Code.UNAUTHENTICATED, "not a token of this server") from error
-    if now >= expires:
-        raise SignetError(Code.TOKEN_EXPIRED)
-    return address
-
-
-def _address(claims: Mapping[str, Any]) -> DeviceAddress:
-    """Raises ValueError, KeyError, TypeError."""
-    device = int(claims["dev"])
-    if not 1 <= device <= MAX_DEVICE_ID:
-        raise ValueError("a device id is out of its range")
-    user: UserId = user_id(claims["sub"])
-    return DeviceAddress(DeviceId(user, device), int(claims["reg"]), int(claims["gen"]))
-
-
 def _public_key(key: SigningKey) -> Ed25519PublicKey:
     return Ed25519PrivateKey.from_private_bytes(key.private).public_key()
 
@@ -179,7 +131,7 @@ def _jwk(key: SigningKey) -> dict[str, str]:
     return {
         "kty": "OKP",
         "crv": "Ed25519",
-        "alg": _ALGORITHM,
+        "alg": ALGORITHM,
         "use": "sig",
         "kid": key.kid,
         "x": x,

@@ -117,9 +117,6 @@ class People:
         """Somebody in memory, whatever their age."""
         return self._known.get(user)
 
-    def all_attached(self) -> list[Inbox]:
-        return [inbox for person in self._known.values() for inbox in person.attached]
-
     def with_person(self, user: UserId, then: Then, *, fresh: bool = False) -> None:
         """Call `then` with the person: at once if they are here, else when they are loaded.
 
