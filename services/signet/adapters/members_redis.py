@@ -83,6 +83,7 @@ class RedisMembers:
         self._own: dict[Key, Member] = {}
         self._looking = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self._closed = False
 
     async def put(self, member: Member) -> None:
         """See Members.
@@ -114,6 +115,7 @@ class RedisMembers:
 
     async def close(self) -> None:
         """End watches; own records run out unless they were removed."""
+        self._closed = True  # a call of Redis may swallow the cancellation below
         self._view.close()
         for task in self._tasks:
             task.cancel()
@@ -147,7 +149,7 @@ class RedisMembers:
             ]
 
     async def _keep_alive(self) -> None:
-        while True:
+        while not self._closed:
             await asyncio.sleep(self._refresh_s)
             for member in tuple(self._own.values()):
                 with contextlib.suppress(Away):
@@ -157,6 +159,6 @@ class RedisMembers:
                     await self.remove(member)
 
     async def _poll(self) -> None:
-        while True:
+        while not self._closed:
             await asyncio.sleep(self._poll_s)
             await self._refresh_view()
