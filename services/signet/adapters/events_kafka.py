@@ -17,7 +17,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,15 @@ SESSION_MS = 10_000  # a consumer that is dead is found out after this
 QUIET = logging.getLogger("signet.kafka")
 QUIET.setLevel(logging.CRITICAL)  # librdkafka logs each failed try; what matters is logged here
 
+NOT_YET = {  # a broker that has no controller yet
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError.NOT_CONTROLLER,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.INVALID_REPLICATION_FACTOR,  # fewer brokers than replicas are registered
+}
 COMMON: dict[str, Any] = {
     "log_level": 0,
     "socket.timeout.ms": 10_000,
@@ -282,21 +291,38 @@ def create_topics(
     replicas: int,
     prefix: str = "signet.",
     settings: Mapping[str, Any] | None = None,
+    within_s: float = 40.0,
 ) -> None:
-    """Make the topics that are not there; blocks for a few seconds at the most.
+    """Make the topics that are not there; blocks.
+
+    A broker that starts, or was away for longer than its session, answers before it has a
+    controller: that is asked again for `within_s` seconds.
 
     Raises:
         KafkaException: it cannot be done.
     """
+    deadline = time.monotonic() + within_s
     admin = AdminClient(COMMON | {"bootstrap.servers": bootstrap} | dict(settings or {}))
-    topics = [NewTopic(prefix + topic.value, partitions, replicas) for topic in Topic]
-    for made in admin.create_topics(topics, request_timeout=CALL_S).values():
-        try:
-            made.result(2 * CALL_S)
-        except KafkaException as error:
-            why = error.args[0]
-            if not isinstance(why, KafkaError) or why.code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
+    names = [prefix + topic.value for topic in Topic]
+    while names:
+        topics = [NewTopic(name, partitions, replicas) for name in names]
+        made = admin.create_topics(topics, request_timeout=CALL_S)
+        names = [name for name, future in made.items() if not _made(future, deadline)]
+
+
+def _made(future: Future[None], deadline: float) -> bool:
+    """Whether the topic is there; False: to be asked again. Raises KafkaException."""
+    try:
+        future.result(2 * CALL_S)
+    except KafkaException as error:
+        why = error.args[0]
+        code = why.code() if isinstance(why, KafkaError) else None
+        if code == KafkaError.TOPIC_ALREADY_EXISTS:
+            return True
+        if code not in NOT_YET or time.monotonic() > deadline:
+            raise
+        return False
+    return True
 
 
 def encode(event: Event) -> bytes:
