@@ -570,77 +570,223 @@ Global___HeldShard: _TypeAlias = HeldShard  # noqa: Y015
 class DeliverRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    INCARNATION_FIELD_NUMBER: _builtins.int
     SHARD_FIELD_NUMBER: _builtins.int
-    EPOCH_FIELD_NUMBER: _builtins.int
-    RECEIPTS_FIELD_NUMBER: _builtins.int
-    incarnation: _builtins.bytes
+    ITEMS_FIELD_NUMBER: _builtins.int
     shard: _builtins.int
-    epoch: _builtins.int
     @_builtins.property
-    def receipts(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveredReceipt]: ...
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___OwnersItem]: ...
     def __init__(
         self,
         *,
-        incarnation: _builtins.bytes = ...,
         shard: _builtins.int = ...,
-        epoch: _builtins.int = ...,
-        receipts: _abc.Iterable[Global___DeliveredReceipt] | None = ...,
+        items: _abc.Iterable[Global___OwnersItem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "incarnation", b"incarnation", "receipts", b"receipts", "shard", b"shard"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "shard", b"shard"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeliverRequest: _TypeAlias = DeliverRequest  # noqa: Y015
 
 @_typing.final
-class DeliveredReceipt(_message.Message):
+class OwnersItem(_message.Message):
+    """An item that owners make themselves (a receipt, a notice), as item.proto's StoredItem."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
-    TO_FIELD_NUMBER: _builtins.int
-    DELIVERED_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def to(self) -> Global___DeviceAddress:
-        """the device that sent the messages"""
-
-    @_builtins.property
-    def delivered(self) -> _messaging_pb2.Delivered: ...
+    USER_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    REGISTRATION_ID_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    user: _builtins.bytes
+    device: _builtins.int
+    """0: every device of the user"""
+    registration_id: _builtins.int
+    """of the device; another by now is not meant, and gets nothing"""
+    body: _builtins.bytes
     def __init__(
         self,
         *,
-        to: Global___DeviceAddress | None = ...,
-        delivered: _messaging_pb2.Delivered | None = ...,
+        user: _builtins.bytes = ...,
+        device: _builtins.int = ...,
+        registration_id: _builtins.int = ...,
+        body: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["delivered", b"delivered", "to", b"to"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivered", b"delivered", "to", b"to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "device", b"device", "registration_id", b"registration_id", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeliveredReceipt: _TypeAlias = DeliveredReceipt  # noqa: Y015
+Global___OwnersItem: _TypeAlias = OwnersItem  # noqa: Y015
 
 @_typing.final
 class DeliverResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    ACCEPTED_FIELD_NUMBER: _builtins.int
     NOT_OWNER_FIELD_NUMBER: _builtins.int
-    accepted: _builtins.bool
-    """durable in the inboxes of the shard"""
     @_builtins.property
-    def not_owner(self) -> Global___NotOwner: ...
+    def not_owner(self) -> Global___NotOwner:
+        """set: nothing was taken"""
+
     def __init__(
         self,
         *,
-        accepted: _builtins.bool = ...,
         not_owner: Global___NotOwner | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["not_owner", b"not_owner"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "not_owner", b"not_owner"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["not_owner", b"not_owner"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeliverResponse: _TypeAlias = DeliverResponse  # noqa: Y015
+
+@_typing.final
+class OfferRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCARNATION_FIELD_NUMBER: _builtins.int
+    SHARDS_FIELD_NUMBER: _builtins.int
+    incarnation: _builtins.bytes
+    """who is to take them; another does nothing"""
+    @_builtins.property
+    def shards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        incarnation: _builtins.bytes = ...,
+        shards: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incarnation", b"incarnation", "shards", b"shards"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfferRequest: _TypeAlias = OfferRequest  # noqa: Y015
+
+@_typing.final
+class OfferResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfferResponse: _TypeAlias = OfferResponse  # noqa: Y015
+
+@_typing.final
+class TellRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Changed(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        def __init__(
+            self,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Replaced(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        DROPPED_DEVICES_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def dropped_devices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+        def __init__(
+            self,
+            *,
+            dropped_devices: _abc.Iterable[_builtins.int] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_devices", b"dropped_devices"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class KeysLow(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        DEVICE_FIELD_NUMBER: _builtins.int
+        PRE_KEYS_FIELD_NUMBER: _builtins.int
+        KYBER_PRE_KEYS_FIELD_NUMBER: _builtins.int
+        device: _builtins.int
+        pre_keys: _builtins.int
+        kyber_pre_keys: _builtins.int
+        def __init__(
+            self,
+            *,
+            device: _builtins.int = ...,
+            pre_keys: _builtins.int = ...,
+            kyber_pre_keys: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "kyber_pre_keys", b"kyber_pre_keys", "pre_keys", b"pre_keys"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    USER_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    REPLACED_FIELD_NUMBER: _builtins.int
+    KEYS_LOW_FIELD_NUMBER: _builtins.int
+    user: _builtins.bytes
+    @_builtins.property
+    def changed(self) -> Global___TellRequest.Changed: ...
+    @_builtins.property
+    def replaced(self) -> Global___TellRequest.Replaced: ...
+    @_builtins.property
+    def keys_low(self) -> Global___TellRequest.KeysLow: ...
+    def __init__(
+        self,
+        *,
+        user: _builtins.bytes = ...,
+        changed: Global___TellRequest.Changed | None = ...,
+        replaced: Global___TellRequest.Replaced | None = ...,
+        keys_low: Global___TellRequest.KeysLow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "keys_low", b"keys_low", "replaced", b"replaced", "what", b"what"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "keys_low", b"keys_low", "replaced", b"replaced", "user", b"user", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_what: _TypeAlias = _typing.Literal["changed", "replaced", "keys_low"]  # noqa: Y015
+    _WhichOneofArgType_what: _TypeAlias = _typing.Literal["what", b"what"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_what) -> _WhichOneofReturnType_what | None: ...
+
+Global___TellRequest: _TypeAlias = TellRequest  # noqa: Y015
+
+@_typing.final
+class TellResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOT_OWNER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def not_owner(self) -> Global___NotOwner:
+        """set: nothing was done"""
+
+    def __init__(
+        self,
+        *,
+        not_owner: Global___NotOwner | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["not_owner", b"not_owner"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["not_owner", b"not_owner"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellResponse: _TypeAlias = TellResponse  # noqa: Y015

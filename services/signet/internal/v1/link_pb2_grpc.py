@@ -98,7 +98,7 @@ class Link:
 
 
 class PeerStub:
-    """Router to router: what one owner has for the inboxes of another.
+    """To the owner of a shard, from another owner and from keys.
     """
 
     def __init__(self, channel):
@@ -112,14 +112,39 @@ class PeerStub:
                 request_serializer=signet_dot_internal_dot_v1_dot_link__pb2.DeliverRequest.SerializeToString,
                 response_deserializer=signet_dot_internal_dot_v1_dot_link__pb2.DeliverResponse.FromString,
                 _registered_method=True)
+        self.Offer = channel.unary_unary(
+                '/signet.internal.v1.Peer/Offer',
+                request_serializer=signet_dot_internal_dot_v1_dot_link__pb2.OfferRequest.SerializeToString,
+                response_deserializer=signet_dot_internal_dot_v1_dot_link__pb2.OfferResponse.FromString,
+                _registered_method=True)
+        self.Tell = channel.unary_unary(
+                '/signet.internal.v1.Peer/Tell',
+                request_serializer=signet_dot_internal_dot_v1_dot_link__pb2.TellRequest.SerializeToString,
+                response_deserializer=signet_dot_internal_dot_v1_dot_link__pb2.TellResponse.FromString,
+                _registered_method=True)
 
 
 class PeerServicer:
-    """Router to router: what one owner has for the inboxes of another.
+    """To the owner of a shard, from another owner and from keys.
     """
 
     def Deliver(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Items of our own for inboxes of a shard: durable when it is answered so.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Offer(self, request, context):
+        """Shards that were released for this router: take them now (L6). A hint.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Tell(self, request, context):
+        """A user has changed in the directory; durable where it must be.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -132,6 +157,16 @@ def add_PeerServicer_to_server(servicer, server):
                     request_deserializer=signet_dot_internal_dot_v1_dot_link__pb2.DeliverRequest.FromString,
                     response_serializer=signet_dot_internal_dot_v1_dot_link__pb2.DeliverResponse.SerializeToString,
             ),
+            'Offer': grpc.unary_unary_rpc_method_handler(
+                    servicer.Offer,
+                    request_deserializer=signet_dot_internal_dot_v1_dot_link__pb2.OfferRequest.FromString,
+                    response_serializer=signet_dot_internal_dot_v1_dot_link__pb2.OfferResponse.SerializeToString,
+            ),
+            'Tell': grpc.unary_unary_rpc_method_handler(
+                    servicer.Tell,
+                    request_deserializer=signet_dot_internal_dot_v1_dot_link__pb2.TellRequest.FromString,
+                    response_serializer=signet_dot_internal_dot_v1_dot_link__pb2.TellResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'signet.internal.v1.Peer', rpc_method_handlers)
@@ -141,7 +176,7 @@ def add_PeerServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Peer:
-    """Router to router: what one owner has for the inboxes of another.
+    """To the owner of a shard, from another owner and from keys.
     """
 
     @staticmethod
@@ -161,6 +196,60 @@ class Peer:
             '/signet.internal.v1.Peer/Deliver',
             signet_dot_internal_dot_v1_dot_link__pb2.DeliverRequest.SerializeToString,
             signet_dot_internal_dot_v1_dot_link__pb2.DeliverResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Offer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.internal.v1.Peer/Offer',
+            signet_dot_internal_dot_v1_dot_link__pb2.OfferRequest.SerializeToString,
+            signet_dot_internal_dot_v1_dot_link__pb2.OfferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Tell(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.internal.v1.Peer/Tell',
+            signet_dot_internal_dot_v1_dot_link__pb2.TellRequest.SerializeToString,
+            signet_dot_internal_dot_v1_dot_link__pb2.TellResponse.FromString,
             options,
             channel_credentials,
             insecure,

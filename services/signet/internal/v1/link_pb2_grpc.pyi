@@ -49,29 +49,56 @@ class LinkServicer(metaclass=_abc_1.ABCMeta):
 def add_LinkServicer_to_server(servicer: LinkServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class PeerStub:
-    """Router to router: what one owner has for the inboxes of another."""
+    """To the owner of a shard, from another owner and from keys."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PeerAsyncStub: ...
     Deliver: _grpc.UnaryUnaryMultiCallable[_link_pb2.DeliverRequest, _link_pb2.DeliverResponse]
+    """Items of our own for inboxes of a shard: durable when it is answered so."""
+    Offer: _grpc.UnaryUnaryMultiCallable[_link_pb2.OfferRequest, _link_pb2.OfferResponse]
+    """Shards that were released for this router: take them now (L6). A hint."""
+    Tell: _grpc.UnaryUnaryMultiCallable[_link_pb2.TellRequest, _link_pb2.TellResponse]
+    """A user has changed in the directory; durable where it must be."""
 
 @_typing.type_check_only
 class PeerAsyncStub(PeerStub):
-    """Router to router: what one owner has for the inboxes of another."""
+    """To the owner of a shard, from another owner and from keys."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Deliver: _aio.UnaryUnaryMultiCallable[_link_pb2.DeliverRequest, _link_pb2.DeliverResponse]  # type: ignore[assignment]
+    """Items of our own for inboxes of a shard: durable when it is answered so."""
+    Offer: _aio.UnaryUnaryMultiCallable[_link_pb2.OfferRequest, _link_pb2.OfferResponse]  # type: ignore[assignment]
+    """Shards that were released for this router: take them now (L6). A hint."""
+    Tell: _aio.UnaryUnaryMultiCallable[_link_pb2.TellRequest, _link_pb2.TellResponse]  # type: ignore[assignment]
+    """A user has changed in the directory; durable where it must be."""
 
 class PeerServicer(metaclass=_abc_1.ABCMeta):
-    """Router to router: what one owner has for the inboxes of another."""
+    """To the owner of a shard, from another owner and from keys."""
 
     @_abc_1.abstractmethod
     def Deliver(
         self,
         request: _link_pb2.DeliverRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_link_pb2.DeliverResponse, _abc.Awaitable[_link_pb2.DeliverResponse]]: ...
+    ) -> _typing.Union[_link_pb2.DeliverResponse, _abc.Awaitable[_link_pb2.DeliverResponse]]:
+        """Items of our own for inboxes of a shard: durable when it is answered so."""
+
+    @_abc_1.abstractmethod
+    def Offer(
+        self,
+        request: _link_pb2.OfferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_link_pb2.OfferResponse, _abc.Awaitable[_link_pb2.OfferResponse]]:
+        """Shards that were released for this router: take them now (L6). A hint."""
+
+    @_abc_1.abstractmethod
+    def Tell(
+        self,
+        request: _link_pb2.TellRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_link_pb2.TellResponse, _abc.Awaitable[_link_pb2.TellResponse]]:
+        """A user has changed in the directory; durable where it must be."""
 
 def add_PeerServicer_to_server(servicer: PeerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
