@@ -133,6 +133,27 @@ async def test_a_watch_shows_the_list_and_then_each_change(open_members: Open) -
 
 
 @every_adapter
+async def test_a_load_that_changes_reaches_those_who_watch(open_members: Open) -> None:
+    here, there = await open_members(), await open_members()
+    member = pod("", Kind.GATEWAY)
+    await here.put(member)
+    watch = there.watch()
+    await until(watch, lambda members: member in members)
+    for load in range(1, 51):  # as often as it likes: the last one arrives
+        await here.put(replace(member, load=load, accepts=load / 2))
+    await until(watch, lambda members: replace(member, load=50, accepts=25.0) in members)
+
+
+@every_adapter
+async def test_every_kind_of_member_has_its_record(open_members: Open) -> None:
+    here, there = await open_members(), await open_members()
+    everybody = [pod(f"{kind}-{uuid4().hex}", kind) for kind in sorted(Kind)]
+    for member in everybody:
+        await here.put(member)
+    assert [one for one in await there.list() if one in everybody] == everybody
+
+
+@every_adapter
 async def test_closing_ends_a_watch(open_members: Open) -> None:
     here = await open_members()
     await here.put(pod())

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 
-from signet.adapters.members_view import Key, View, decode, encode, key_of
+from signet.adapters.members_view import Key, View, decode, encode, is_urgent, key_of
 from signet.adapters.redis_client import Away, RedisClient
 from signet.core import limits
 from signet.ports.members import Member
@@ -91,9 +91,11 @@ class RedisMembers:
         Raises:
             ConnectionError: Redis is away. The record is written as soon as it is back.
         """
+        urgent = is_urgent(self._own.get(key_of(member)), member)
         self._own[key_of(member)] = member
         self._run_tasks()
-        await self._write(member, encode(member))
+        if urgent:
+            await self._write(member, encode(member))
 
     async def remove(self, member: Member) -> None:
         """See Members. While Redis is away the record just runs out."""

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from signet.core.roster import Roster
 from signet.ports.members import Kind, Member, State
@@ -15,6 +16,16 @@ LEFT = "left"  # the state of a record whose member took it away: others believe
 def key_of(member: Member) -> Key:
     """One pod has one record."""
     return member.kind, member.name
+
+
+def is_urgent(before: Member | None, now: Member) -> bool:
+    """Whether a record is to be written at once: a change of its load waits for the refresh.
+
+    One that is put again unchanged is written: whoever does that asks whether the store is there.
+    """
+    if before is None or before == now:
+        return True
+    return replace(before, load=now.load, accepts=now.accepts) != now
 
 
 class View:
@@ -78,6 +89,8 @@ def encode(member: Member, *, left: bool = False) -> str:
         "started_ms": member.started_ms,
         "incarnation": base64.b64encode(member.incarnation).decode(),
         "public": member.public,
+        "load": member.load,
+        "accepts": member.accepts,
     }
     return json.dumps(fields, separators=(",", ":"))
 
@@ -95,6 +108,8 @@ def decode(text: str | bytes) -> tuple[Member, bool] | None:
             started_ms=int(str(fields["started_ms"])),
             incarnation=base64.b64decode(str(fields["incarnation"])),
             public=str(fields["public"]),
+            load=int(str(fields.get("load", 0))),  # a version before this one says neither
+            accepts=float(str(fields.get("accepts", 0.0))),
         )
     except (ValueError, KeyError, TypeError):
         return None

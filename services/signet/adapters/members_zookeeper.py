@@ -21,12 +21,13 @@ from kazoo.client import KazooClient, KazooState
 from kazoo.exceptions import KazooException, NoNodeError, RolledBackError
 from kazoo.retry import KazooRetry
 
-from signet.adapters.members_view import Key, View, decode, encode, key_of
+from signet.adapters.members_view import Key, View, decode, encode, is_urgent, key_of
 from signet.core import limits
 from signet.ports.members import Member
 
 ROOT = "/signet/members"
 TRY_S = 0.1  # the first wait between connections
+LOOKS = 4  # at most so many in a MEMBER_POLL, however often others' records change
 FAILURES = (KazooException, OSError, TimeoutError)
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,7 @@ class ZooKeeperMembers:
         self._poll_s = poll_s
         self._view = View(settle_s)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._put: dict[Key, Member] = {}  # what was put last
         self._own: dict[Key, str] = {}  # which nodes are to be there, by whose they are
         self._made: dict[Key, tuple[str, int]] = {}  # which are, and in which session
         self._tried: dict[Key, set[str]] = {}  # which may be
@@ -68,11 +70,15 @@ class ZooKeeperMembers:
         Raises:
             ConnectionError: ZooKeeper is away. The record is written as soon as it is back.
         """
-        self._own[key_of(member)] = _node(member)
-        await self._write()
+        key = key_of(member)
+        urgent = is_urgent(self._put.get(key), member)
+        self._put[key], self._own[key] = member, _node(member)
+        if urgent:
+            await self._write()
 
     async def remove(self, member: Member) -> None:
         """See Members. The goodbye stays until this pod closes; then its session ends."""
+        self._put.pop(key_of(member), None)
         self._own[key_of(member)] = _node(member, left=True)
         with contextlib.suppress(ConnectionError):
             await self._write()
@@ -129,6 +135,7 @@ class ZooKeeperMembers:
     async def _follow(self) -> None:
         """Look, and make own records again, whenever something has happened and now and then."""
         while True:
+            await asyncio.sleep(self._poll_s / LOOKS)  # many loads that change are one look
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_s):
                     await self._look_again.wait()

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     GATEWAY = "gateway"
     ROUTER = "router"
     KEYS = "keys"
+    PUSH = "push"
 
 
 class State(StrEnum):
@@ -28,7 +29,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One pod. `address` is where links go, `public` where clients may be sent ('' for none)."""
+    """One pod. `address` is where links go, `public` where clients may be sent ('' for none).
+
+    `load` is what it carries now: a gateway's open streams, a router's shards. `accepts` is how
+    many moved streams a second a gateway takes now; 0 is none. Both are hints, some seconds old.
+    """
 
     kind: Kind
     name: str
@@ -37,13 +42,19 @@ class Member:
     started_ms: int
     incarnation: bytes
     public: str = ""
+    load: int = 0
+    accepts: float = 0.0
 
 
 class Members(Protocol):
     """Records live a few seconds unless they are put again."""
 
     async def put(self, member: Member) -> None:
-        """Write one's own record, and keep it alive until `remove` or the process's end."""
+        """Write one's own record, and keep it alive until `remove` or the process's end.
+
+        Cheap enough for each second: what changed in `load` and `accepts` alone is written with
+        the next refresh, within MEMBER_REFRESH.
+        """
         ...
 
     async def remove(self, member: Member) -> None:
