@@ -16,7 +16,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from signet.core import limits
 from signet.core.errors import RULES
 from signet.e2e import limits as e2e_limits
-from signet.settings import markdown
+from signet.settings_table import markdown
 from signet.telemetry import metrics
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,33 +1,55 @@
 """Every setting of a server: one table, from the environment (SIGNET_*) or a TOML file.
 
 The environment wins over the file, flags of the command line win over both. A value that cannot
-be is refused at the start, by name and with the reason. docs/settings.md prints this table.
+be is refused at the start, by name and with the reason; what may hold a password may stand in a
+file of its own (settings_files.py). docs/settings.md prints this table.
 """
 
+import base64
+import binascii
 import os
 import tomllib
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
-from signet.core import limits
+from signet.core import limits as bounds
+from signet.settings_files import PREFIX, BadSettings, TomlWithFiles, WithFiles
 from signet.telemetry.logs import Format, Level
 
-PREFIX = "SIGNET_"
+__all__ = ["GROUPS", "LOOPBACK", "PREFIX", "SECRETS", "STORES", "BadSettings", "Settings", "load"]
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-class BadSettings(ValueError):
-    """Which settings cannot be, and why: one line each."""
+# Where a group of the table begins.
+GROUPS = {
+    "name": "The process",
+    "inbox": "Stores",
+    "tls_ca": "Between pods",
+    "server_name": "Clients",
+    "registration": "Accounts",
+    "send_burst": "Limits and times",
+    "log_format": "Logs",
+}
+# What a store's URL may begin with; adapters/open.py opens them.
+STORES = {
+    "inbox": ("sqlite", "cassandra"),
+    "directory": ("sqlite", "postgresql"),
+    "members": ("memory", "sqlite", "redis", "rediss", "zookeeper"),
+    "presence": ("memory", "sqlite", "redis", "rediss"),
+    "limits": ("memory", "redis", "rediss"),
+    "events": ("memory", "log", "sqlite", "kafka", "kafka+ssl"),
+    "blobs": ("file", "s3"),
+}
+# Settings that may hold a password: never shown, and read from `<name>_file` too.
+SECRETS = (*STORES, "push", "resume_key")
+KEY_BYTES = 32
 
 
 def data_home() -> Path:
@@ -39,14 +61,25 @@ def _port(number: int, of: str) -> Any:
     return Field(number, ge=0, le=65535, description=f"Port of {of}; 0 takes any free one.")
 
 
+def _store(of: str) -> Any:
+    return Field("", repr=False, description=f"{of}; empty: embedded, in `data`.")
+
+
 class Settings(BaseSettings):
     """Use `load`, which says what is wrong in a person's words."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
+    name: str = Field(
+        "",
+        max_length=253,
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="Of this pod, unique among its kind; empty: the host's name and the kind.",
+    )
     data: Path = Field(
         default_factory=lambda: data_home() / "signet-server",
-        description="Folder of the embedded stores: inboxes, accounts, media, keys of the server.",
+        description="Folder of the embedded stores: inboxes, accounts, media, keys of the server."
+        " Pods of one machine may share it.",
     )
     host: str = Field(
         "127.0.0.1", description="Address to listen on. Others than this machine: `0.0.0.0`."
@@ -54,7 +87,60 @@ class Settings(BaseSettings):
     websocket_port: int = _port(7400, "the WebSocket (`/v1/connect`)")
     grpc_port: int = _port(7401, "gRPC: Messaging, Keys, reflection, health")
     rest_port: int = _port(7402, "REST (`/v1`, `/docs`, `/openapi.json`)")
-    admin_port: int = _port(7403, "`/metrics`, `/healthz`, `/readyz`; for operators only")
+    admin_port: int = _port(7403, "`/metrics`, `/healthz`, `/readyz`, `/v1/pod`; operators only")
+    link_port: int = _port(7404, "a router, for gateways, routers and keys")
+    probe_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="`/metrics`, `/healthz`, `/readyz` once more, never with TLS: for probes that"
+        " have no certificate. 0: none.",
+    )
+    advertise: str = Field(
+        "", max_length=253, description="Host at which other pods reach this one; empty: `host`."
+    )
+    inbox: str = _store("`cassandra://HOST,…/KEYSPACE`")
+    directory: str = _store("`postgresql://…`")
+    members: str = _store("`redis://…`, `rediss://…` or `zookeeper://HOST:PORT,…`")
+    presence: str = _store("`redis://…`")
+    limits: str = Field(
+        "",
+        repr=False,
+        description="`redis://…`: rate limits of keys; empty: each process counts for itself.",
+    )
+    events: str = _store("`kafka://HOST:PORT,…`, `kafka+ssl://…`")
+    blobs: str = _store("`s3://KEY:SECRET@BUCKET?endpoint=…`")
+    push: str = Field(
+        "",
+        repr=False,
+        description="Where the push process sends its hints; empty: a line of the log for each.",
+    )
+    shards: int = Field(
+        bounds.SHARDS,
+        ge=1,
+        le=65536,
+        description="Parts of all users that routers own; the same everywhere, fixed for the life"
+        " of a cluster.",
+    )
+    tls_ca: Path | None = Field(
+        None,
+        description="PEM file of the authority whose certificates pods show each other. With"
+        " `tls_cert` and `tls_key`: mutual TLS on the link port and the admin port. Files that"
+        " change are read again for new connections.",
+    )
+    tls_cert: Path | None = Field(None, description="PEM file of this pod's certificate chain.")
+    tls_key: Path | None = Field(None, description="PEM file of its private key.")
+    tls_name: str = Field(
+        "",
+        description="The name that other pods' certificates must have; empty: where they are"
+        " dialled.",
+    )
+    resume_key: str = Field(
+        "",
+        repr=False,
+        description="At least 32 secret bytes in base64, the same for all gateways: what lets a"
+        " device go on at another gateway without a login. Empty: a file in `data`.",
+    )
     server_name: str = Field(
         "localhost",
         min_length=1,
@@ -62,7 +148,9 @@ class Settings(BaseSettings):
         description="What logins and registrations are signed for. Changing it ends all logins.",
     )
     public_websocket: str = Field(
-        "", description="What clients are told to open, `wss://…`; empty: where it listens."
+        "",
+        description="Gateways: where clients may be sent to this very pod, `wss://…`. Keys and"
+        " `signet run`: the entrance that clients are told to open. Empty: where it listens.",
     )
     public_grpc: str = Field(
         "", description="The same for gRPC, `host:port`; empty: where it listens."
@@ -84,12 +172,12 @@ class Settings(BaseSettings):
         0, ge=0, le=32, description="Work that a registration must show; each bit doubles it."
     )
     registrations_an_hour: int = Field(
-        limits.REGISTRATIONS_AN_HOUR,
+        bounds.REGISTRATIONS_AN_HOUR,
         ge=1,
         description="From one address. Raise it for tests and demos that register more people.",
     )
     logins_a_minute: int = Field(
-        limits.LOGINS_A_MINUTE,
+        bounds.LOGINS_A_MINUTE,
         ge=1,
         description="From one address. Raise it for tests and demos of more people.",
     )
@@ -99,27 +187,33 @@ class Settings(BaseSettings):
         " `X-Forwarded-For` says whose address counts. From anybody else it is not believed.",
     )
     send_burst: float = Field(
-        limits.SEND_BURST, ge=1, description="Sends of one device at once, before it is slowed."
+        bounds.SEND_BURST, ge=1, description="Sends of one device at once, before it is slowed."
     )
     send_rate: float = Field(
-        limits.SEND_RATE, gt=0, description="Sends a second that a device may go on with."
+        bounds.SEND_RATE, gt=0, description="Sends a second that a device may go on with."
     )
-    log_format: Format = Field(
-        "auto", description="`console`, `json`, or `auto`: console on a terminal, else JSON."
-    )
-    log_level: Level = Field("info", description="`debug`, `info`, `warning` or `error`.")
     drain_s: float = Field(
         2.0,
         ge=0,
         le=600,
         description="A stop sends clients away at once; they come back within so many seconds.",
     )
+    leave_s: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="How long a pod that gets SIGTERM takes at most to give away what it holds.",
+    )
     hold_s: float = Field(
-        limits.HOLD_TIME,
+        bounds.HOLD_TIME,
         gt=0,
         le=60,
         description="How long a send waits for a store that does not answer, before it is refused.",
     )
+    log_format: Format = Field(
+        "auto", description="`console`, `json`, or `auto`: console on a terminal, else JSON."
+    )
+    log_level: Level = Field("info", description="`debug`, `info`, `warning` or `error`.")
 
     @classmethod
     def settings_customise_sources(
@@ -131,7 +225,29 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        toml = TomlWithFiles(settings_cls)
+        toml.secrets = SECRETS
+        first = (WithFiles(settings_cls, one, SECRETS) for one in (init_settings, env_settings))
+        return *first, toml
+
+    @field_validator(*STORES)
+    @classmethod
+    def _known_store(cls, value: str, info: ValidationInfo) -> str:
+        known = STORES[str(info.field_name)]
+        if value and value.partition(":")[0] not in known:
+            raise ValueError(f"nothing is known of {value.partition(':')[0]!r}: {', '.join(known)}")
+        return value
+
+    @field_validator("resume_key")
+    @classmethod
+    def _long_enough(cls, value: str) -> str:
+        try:
+            key = base64.b64decode(value, validate=True)
+        except binascii.Error:
+            raise ValueError("this is not base64") from None
+        if value and len(key) < KEY_BYTES:
+            raise ValueError(f"{KEY_BYTES} bytes are needed, and it has {len(key)}")
+        return value
 
     @field_validator("proxies")
     @classmethod
@@ -159,11 +275,22 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _tls_whole(self) -> "Settings":
+        files = {name: getattr(self, name) for name in ("tls_ca", "tls_cert", "tls_key")}
+        if any(files.values()) != all(files.values()):
+            raise ValueError("tls_ca, tls_cert and tls_key go together")
+        for name, file in files.items():
+            if file is not None and not file.is_file():
+                raise ValueError(f"{name} ({PREFIX}{name.upper()}): {file}: there is no such file")
+        return self
+
+    @model_validator(mode="after")
     def _ports_differ(self) -> "Settings":
-        ports = (self.websocket_port, self.grpc_port, self.rest_port, self.admin_port)
+        named = ("websocket", "grpc", "rest", "admin", "link", "probe")
+        ports = (getattr(self, f"{name}_port") for name in named)
         fixed = [port for port in ports if port]
         if len(set(fixed)) < len(fixed):
-            raise ValueError("two services cannot share a port (websocket, grpc, rest, admin)")
+            raise ValueError(f"two services cannot share a port ({', '.join(named)})")
         return self
 
 
@@ -199,28 +326,5 @@ def _say(problem: Any) -> str:
         return f"{name}: there is no such setting (signet settings lists them)"
     reason = str(problem["msg"]).removeprefix("Value error, ")
     reason = reason[0].lower() + reason[1:]
-    return f"{name} ({PREFIX}{name.upper()}): {reason}; got {problem['input']!r}"
-
-
-def rows() -> list[tuple[str, str, str, str]]:
-    """Name, environment variable, default, meaning: in the order of the class."""
-    return [
-        (name, PREFIX + name.upper(), _default(name, field), field.description or "")
-        for name, field in Settings.model_fields.items()
-    ]
-
-
-def _default(name: str, field: FieldInfo) -> str:
-    if name == "data":
-        return "~/.local/share/signet-server"
-    value = field.get_default()
-    return "" if value is None else f"{value}"
-
-
-def markdown() -> str:
-    """The table of docs/settings.md."""
-    lines = ["| setting | environment | default | meaning |", "|---|---|---|---|"]
-    for name, variable, default, meaning in rows():
-        shown = f"`{default}`" if default else "–"
-        lines.append(f"| `{name}` | `{variable}` | {shown} | {meaning} |")
-    return "\n".join(lines)
+    given = "" if name in SECRETS else f"; got {problem['input']!r}"
+    return f"{name} ({PREFIX}{name.upper()}): {reason}{given}"

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from signet import settings
+from signet import settings, settings_table
 from signet.settings import BadSettings, Settings
 
 
@@ -59,11 +59,48 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str | None, s
 
 
 def test_every_setting_says_what_it_means_and_stands_in_the_table() -> None:
-    table = settings.markdown()
+    table = settings_table.markdown()
     for name, field in Settings.model_fields.items():
         assert field.description
         assert f"| `{name}` | `SIGNET_{name.upper()}` |" in table
 
 
 def test_the_table_holds_no_path_of_this_machine() -> None:
-    assert str(Path.home()) not in settings.markdown()
+    assert str(Path.home()) not in settings_table.markdown()
+
+
+def test_a_secret_stands_in_a_file_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, toml = tmp_path / "secret", tmp_path / "signet.toml"
+    secret.write_text("redis://:pass@here\n")
+    toml.write_text(f"members_file = '{secret}'\ndirectory = 'postgresql://there'\n")
+    monkeypatch.setenv("SIGNET_DIRECTORY_FILE", str(secret))
+    secret.with_name("other").write_text("postgresql://:pass@here\n")
+    monkeypatch.setenv("SIGNET_DIRECTORY_FILE", str(tmp_path / "other"))
+    read = settings.load(toml, presence_file=str(secret))
+    assert (read.members, read.presence) == ("redis://:pass@here",) * 2
+    assert read.directory == "postgresql://:pass@here"
+
+
+def test_a_secret_that_cannot_be_is_named_and_never_shown(tmp_path: Path) -> None:
+    for flags, said in (
+        ({"members": "kafka://:pass@x"}, "members (SIGNET_MEMBERS): nothing is known of 'kafka'"),
+        ({"resume_key": "cGFzcw=="}, "resume_key (SIGNET_RESUME_KEY): 32 bytes are needed"),
+        ({"inbox_file": tmp_path / "none"}, "inbox_file (SIGNET_INBOX_FILE): "),
+        ({"push": "a", "push_file": "b"}, "push: give it or push_file, not both"),
+        ({"data_file": "b"}, "data_file: there is no such setting"),
+    ):
+        with pytest.raises(BadSettings) as refused:
+            settings.load(**flags)
+        assert said in str(refused.value)
+        assert "pass" not in str(refused.value)
+        assert "cGFzcw" not in str(refused.value)
+    assert "pass" not in repr(settings.load(members="redis://:pass@here"))
+
+
+def test_certificates_are_given_whole_and_are_there(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="tls_ca, tls_cert and tls_key go together"):
+        settings.load(tls_ca=tmp_path)
+    with pytest.raises(BadSettings, match=r"tls_ca \(SIGNET_TLS_CA\): .*no such file"):
+        settings.load(tls_ca=tmp_path / "a", tls_cert=tmp_path / "b", tls_key=tmp_path / "c")

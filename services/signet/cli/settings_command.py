@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from signet import settings as table
+from signet import settings_table as table
 from signet.cli import look
 
 
@@ -19,6 +19,6 @@ def settings(
         print(table.markdown())
         return
     shown = Table("setting", "environment", "default", "meaning", box=None, header_style="quiet")
-    for name, variable, default, meaning in table.rows():
+    for _, name, variable, default, meaning in table.rows():
         shown.add_row(f"[copy]{name}[/]", variable, default, meaning)
     look.console().print(shown, soft_wrap=False)
