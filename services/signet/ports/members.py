@@ -29,7 +29,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One pod. `address` is where links go, `public` where clients may be sent ('' for none).
+    """One pod. `address` is where links go (of keys: the admin port), '' for none.
+
+    `public` is where clients may be sent: a gateway's WebSocket (`wss://…`) and gRPC (`host:port`)
+    addresses, with a space between; '' for none.
 
     `load` is what it carries now: a gateway's open streams, a router's shards. `accepts` is how
     many moved streams a second a gateway takes now; 0 is none. Both are hints, some seconds old.
