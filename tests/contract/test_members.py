@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from signet.adapters.members_memory import MemoryMembers
 from signet.adapters.members_redis import RedisMembers
+from signet.adapters.members_sqlite import SqliteMembers
 from signet.adapters.members_zookeeper import ZooKeeperMembers
 from signet.ports.members import Kind, Member, Members, State
 from tests.support.lanes import Server
@@ -39,6 +41,13 @@ def memory_members() -> Callable[[], Members]:
 
 
 @pytest.fixture
+def sqlite_members(tmp_path: Path) -> Callable[[], Members]:
+    return lambda: SqliteMembers(
+        tmp_path / "shared.sqlite", ttl_s=2.0, refresh_s=0.1, poll_s=0.05, settle_s=1.0
+    )
+
+
+@pytest.fixture
 def redis_members(redis_server: Server) -> Callable[[], Members]:
     return lambda: RedisMembers(
         f"redis://{redis_server.url}", ttl_s=0.6, refresh_s=0.1, poll_s=0.05, settle_s=1.0
@@ -54,6 +63,7 @@ every_adapter = pytest.mark.parametrize(
     "open_members",
     [
         "memory",
+        "sqlite",
         pytest.param("redis", marks=pytest.mark.lane("redis")),
         pytest.param("zookeeper", marks=pytest.mark.lane("zookeeper")),
     ],

@@ -32,7 +32,7 @@ async def test_embedded_urls_open_embedded_adapters(tmp_path: Path) -> None:
     ("port", "call"),
     [
         ("inbox", lambda: adapters.open_inbox("redis://x", 8)),
-        ("members", lambda: adapters.open_members("sqlite:///x")),
+        ("members", lambda: adapters.open_members("file:///x")),
         ("presence", lambda: adapters.open_presence("kafka://x", time.monotonic)),
         ("rate limits", lambda: adapters.open_rate_limits("file:///x")),
         ("events", lambda: adapters.open_events("sqlite:///x", Path())),

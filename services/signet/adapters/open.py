@@ -4,7 +4,7 @@
 |---|---|
 | inbox | `sqlite:///PATH` |
 | directory | `sqlite:///PATH`, `postgresql://…` |
-| members | `memory:`, `redis://…`, `zookeeper://HOST:PORT,…` |
+| members | `memory:`, `sqlite:///PATH`, `redis://…`, `zookeeper://HOST:PORT,…` |
 | presence, rate limits | `memory:`, `redis://…` |
 | events | `memory:`, `log:` (memory, and a line of the log for each), `kafka://HOST:PORT,…` |
 | blobs | `file:///PATH`, `s3://KEY:SECRET@BUCKET?endpoint=…&region=…` |
@@ -56,7 +56,7 @@ async def open_directory(url: str) -> SqlDirectory:
 
 
 def open_members(url: str) -> Members:
-    """Raises: UnknownStore."""
+    """Raises: UnknownStore, sqlite3.Error."""
     if url.startswith("redis"):
         from signet.adapters.members_redis import RedisMembers
 
@@ -65,9 +65,13 @@ def open_members(url: str) -> Members:
         from signet.adapters.members_zookeeper import ZooKeeperMembers
 
         return ZooKeeperMembers(urlsplit(url).netloc)
+    if url.startswith("sqlite:"):
+        from signet.adapters.members_sqlite import SqliteMembers
+
+        return SqliteMembers(_path(url))
     if url == "memory:":
         return MemoryMembers()
-    raise UnknownStore("members", url, "memory, redis, zookeeper")
+    raise UnknownStore("members", url, "memory, sqlite, redis, zookeeper")
 
 
 def open_presence(url: str, clock: Callable[[], float]) -> PresenceStore:

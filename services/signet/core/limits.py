@@ -137,6 +137,22 @@ LEASE_RENEW = 1.0  # how often it is renewed
 LEASE_MARGIN = 0.5  # an owner stops so long before its lease ends
 LEASE_DRIFT = 0.5  # a taker waits so much longer than the lease
 
+# A shard that has had no living owner for so long is taken by whoever sees it, wherever it is
+# placed. Lower: routers that see different lists take for each other. Raise: such shards wait.
+SHARD_ORPHANED = 3.0
+# Shards are handed over when the routers' list has been quiet for so long. Lower: a pod that comes
+# and goes moves shards twice.
+REBALANCE_QUIET = 2.0
+HANDOVER_RATE = 100.0  # shards a second. Raise: more sends are held at once while they move.
+HANDOVER_AT_ONCE = 16  # of HANDOVER_RATE: shards that are stopped at the same time
+# How long a handover waits for what is under way; then the shard is kept, and tried again.
+HANDOVER_FLUSH = 2.0
+# How often a router looks at the rows of shards and leases (L2, L4).
+SHARDS_LOOK = 1.0
+# How often owners are asked again for what they have not taken (receipts, changes of users).
+PEER_RETRY = 0.2
+PEER_TIMEOUT = 5.0  # one call. Lower: a slow store of a peer costs a call more.
+
 # A router says each second what it holds; its link is given up when it has not for so long (L7).
 HOLDING_MISSED = 3.5
 
@@ -230,6 +246,12 @@ MEMBER_POLL = 1.0  # how often the list is looked at; the answer is one number w
 # How long a sudden loss of members must last before it is believed (L6). Raise: clients are sent
 # to dead gateways for longer. Lower: a store that lost its records moves users.
 MEMBERS_SETTLE = 15.0
+# The same four in SQLite, for processes of one machine: no network, and a file does not lose its
+# records; only a machine that stood still makes all of them late. Lower: busy processes fall off.
+LOCAL_MEMBER_TTL = 4.0
+LOCAL_MEMBER_REFRESH = 1.0
+LOCAL_MEMBER_POLL = 0.25  # of LOCAL_MEMBER_TTL; one look is some ten microseconds in a thread
+LOCAL_MEMBERS_SETTLE = 3.0  # of LOCAL_MEMBER_TTL; longer than LOCAL_MEMBER_REFRESH
 # A session of ZooKeeper: a dead pod stays on the list for so long.
 ZOOKEEPER_SESSION = 6.0
 # One call of Redis or ZooKeeper. Lower: a slow store counts as away.
@@ -246,3 +268,15 @@ AUDIT_SPOOL_BYTES = 256 * MIB
 # One request of S3, and one part of a larger blob. Raise: fewer requests, more memory an upload.
 BLOB_TIMEOUT = 30.0
 BLOB_PART = 8 * MIB
+
+# --- Pods ---------------------------------------------------------------------------------------
+
+# How long after its deadline a drain may take to say that it is over. Raise: a service that hangs
+# keeps its pod for longer.
+DRAIN_GRACE = 5.0
+# The deadline that a second signal sets. Lower: streams are closed without having been asked to move.
+LEAVE_AGAIN = 5.0
+# How often a gateway asks keys for the keys of tokens, and how soon after a token of one that it
+# does not know. Raise: a new key is known later.
+TOKEN_KEYS_REFRESH = 60.0
+TOKEN_KEYS_RETRY = 1.0  # with TOKEN_KEYS_REFRESH
