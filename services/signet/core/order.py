@@ -5,6 +5,7 @@ M6 of protos/protocol.md; O1–O3 of docs/durability.md. Refusals are not rememb
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -131,6 +132,11 @@ class Conversations:
             conversation.next = conversation.since = ordinal + 1
         conversation.taken.setdefault(answer.message_id, Remembered(ordinal, digest, answer))
         self._evict()
+
+    def forget(self, gone: Callable[[Key], bool]) -> None:
+        """Those whose recipients are another owner's now."""
+        for key in [key for key in self._known if gone(key)]:
+            del self._known[key]
 
     def _evict(self) -> None:
         while len(self._known) > self._most:

@@ -61,6 +61,10 @@ class Attachments:
         )
 
     def _admit(self, person: Person, link: int, frame: Attach) -> None:
+        if not self._context.serves(person.shard):
+            moved = self._context.not_owner(person.shard, sessions=[frame.session])
+            self._context.tell(link, [moved])
+            return
         inbox = person.inboxes.get(frame.address.device.device)
         if inbox is None or not is_of_account(person, frame):
             self._refuse(link, frame.session, Code.DEVICE_REMOVED)
@@ -284,6 +288,16 @@ class Attachments:
         if inbox is not None and inbox.session and inbox.session.is_of(link, number):
             inbox.session = None
             self._presences.changed(inbox.device.user)
+        metrics.ATTACHED.set(len(self._context.sessions))
+
+    def let_go(self, people: Sequence[Person]) -> None:
+        """Their shards are given away: streams go on, and are attached at the next owner."""
+        for inbox in (inbox for person in people for inbox in person.inboxes.values()):
+            inbox.session = None
+        gone = {person.id for person in people}
+        for key in [k for k, i in self._context.sessions.items() if i.device.user in gone]:
+            del self._context.sessions[key]
+            self._context.attaching.pop(key, None)
         metrics.ATTACHED.set(len(self._context.sessions))
 
     def reviewed(self, person: Person, before: Mapping[int, int]) -> None:

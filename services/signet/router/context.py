@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from signet.core.delivery import Receipt
 from signet.core.errors import Code
 from signet.core.ids import Epoch, Incarnation, Position, ShardId, UserId
-from signet.core.link import Drop, Push, ToGateway
+from signet.core.link import Drop, NotOwner, Push, ToGateway
 from signet.core.shards import shard_of
 from signet.ports.events import Events
 from signet.ports.inbox import InboxStore
 from signet.ports.links import Deliver
+from signet.ports.peers import Peers
 from signet.ports.presence import PresenceStore
 from signet.ports.users import Users
 from signet.router.people import Inbox, People, Session
@@ -37,6 +38,7 @@ class Context:
     users: Users
     presence: PresenceStore
     events: Events
+    peers: Peers
     now_ms: Callable[[], int]
     clock: Callable[[], float]
     soon: Callable[[Callable[[], None]], object]
@@ -46,13 +48,32 @@ class Context:
     people: People = field(init=False)
     pushed: Callable[[Inbox, Position, bytes, Receipt | None], None] = field(init=False)
     writer: Writer = field(init=False)
-    epochs: dict[ShardId, Epoch] = field(default_factory=dict)
+    epochs: dict[ShardId, Epoch] = field(default_factory=dict)  # of the shards that are held
+    leaving: set[ShardId] = field(default_factory=set)  # held, and being handed over
+    owners: dict[ShardId, tuple[Incarnation | None, Epoch]] = field(default_factory=dict)  # others
     links: dict[int, OpenLink] = field(default_factory=dict)
     sessions: dict[tuple[int, int], Inbox] = field(default_factory=dict)
     attaching: dict[tuple[int, int], Session] = field(default_factory=dict)
 
     def shard(self, user: UserId) -> ShardId:
         return shard_of(user, self.shards)
+
+    def serves(self, shard: ShardId) -> bool:
+        """Whether frames for it are taken: it is held, and not being handed over."""
+        return shard in self.epochs and shard not in self.leaving
+
+    def not_owner(
+        self, shard: ShardId, *, sessions: Sequence[int] = (), tickets: Sequence[int] = ()
+    ) -> NotOwner:
+        """What of a shard is not taken here, and who owns it by the row that was read (L7).
+
+        Nobody is named for a shard that is being handed over: its next owner says so itself.
+        """
+        owner, epoch = self.owners.get(shard, (None, Epoch(0)))
+        if shard in self.epochs:
+            serving = shard not in self.leaving
+            owner, epoch = self.incarnation if serving else None, self.epochs[shard]
+        return NotOwner(shard, owner, epoch, tuple(sessions), tuple(tickets))
 
     def tell(self, link: int, frames: Sequence[ToGateway]) -> None:
         """Hand frames to a gateway with all others of this turn of the loop."""

@@ -1,18 +1,19 @@
 """The users that an owner has in memory: their devices, their inboxes, who is attached.
 
 Loaded together and in batches, on first use and again after USER_TTL; what needs somebody who is
-not here yet waits for them in order.
+not here yet waits for them in order. Of shards that are not held nothing stays in memory: what was
+read in an earlier epoch may be old.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import structlog
 
 from signet.core import limits
 from signet.core.delivery import Delivery
-from signet.core.ids import START, DeviceAddress, DeviceId, Position, UserId
+from signet.core.ids import START, DeviceAddress, DeviceId, Epoch, Position, ShardId, UserId
 from signet.ports.inbox import Entry, Head, InboxStore, StoreUnavailable
 from signet.ports.users import User, Users
 
@@ -80,6 +81,7 @@ class Person:
     """`user` None: there is nobody of that id."""
 
     id: UserId
+    shard: ShardId
     user: User | None
     loaded_at: float
     inboxes: dict[int, Inbox] = field(default_factory=dict)
@@ -90,6 +92,7 @@ class Person:
 
 
 Then = Callable[[Person], None]
+Stored = tuple[Head, Sequence[Entry]]  # an inbox, and its last items
 
 
 class People:
@@ -101,9 +104,12 @@ class People:
         store: InboxStore,
         clock: Callable[[], float],
         restore: Callable[[DeviceId, Sequence[Entry]], None],
+        shard: Callable[[UserId], ShardId],
+        epochs: Mapping[ShardId, Epoch],
     ) -> None:
         self._users = users
         self._restore = restore
+        self._shard, self._epochs = shard, epochs
         self._store = store
         self._clock = clock
         self._known: dict[UserId, Person] = {}
@@ -139,41 +145,62 @@ class People:
         wait = 0.05
         while self._waiting:
             wanted = list(self._waiting)[: limits.LOAD_USERS]
+            epochs = {user: self._epoch(user) for user in wanted}
             try:
                 users = await self._users.load(wanted)
-                await self._heads(users)
+                heads = await self._heads(users)
             except StoreUnavailable as error:
                 log.warning("people cannot be loaded; what needs them waits", reason=str(error))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 1.0)
                 continue
             for user in wanted:
-                self._loaded(user, users.get(user))
+                if epochs[user] == self._epoch(user):  # else it was given away, and came back
+                    self._loaded(user, users.get(user), heads.get(user, ()))
         self._forget()
 
-    async def _heads(self, users: dict[UserId, User]) -> None:
-        """Bring the inboxes of devices that are not in memory."""
+    def _epoch(self, user: UserId) -> Epoch | None:
+        return self._epochs.get(self._shard(user))
+
+    async def _heads(self, users: dict[UserId, User]) -> dict[UserId, list[Stored]]:
+        """Bring the inboxes of devices that are not in memory, of shards that are held."""
         missing = [
             DeviceId(user.id, device)
             for user in users.values()
             for device in user.devices
-            if user.id not in self._known or device not in self._known[user.id].inboxes
+            if self._epoch(user.id) is not None
+            and (user.id not in self._known or device not in self._known[user.id].inboxes)
         ]
+        found: dict[UserId, list[Stored]] = {}
         for head in await self._store.heads(missing) if missing else ():
-            person = self._known.setdefault(head.device.user, Person(head.device.user, None, -1e9))
-            person.inboxes.setdefault(head.device.device, Inbox.of(head))
+            newest: Sequence[Entry] = ()
             if head.items:  # what an earlier life took (O2)
                 newest = await self._store.newest(head.device, limits.READ_ITEMS, limits.READ_BYTES)
-                self._restore(head.device, newest)
+            found.setdefault(head.device.user, []).append((head, newest))
+        return found
 
-    def _loaded(self, user_id: UserId, user: User | None) -> None:
-        person = self._known.setdefault(user_id, Person(user_id, None, 0.0))
+    def _loaded(self, user_id: UserId, user: User | None, heads: Sequence[Stored]) -> None:
+        held = self._epoch(user_id) is not None
+        person = self._known.get(user_id) or Person(user_id, self._shard(user_id), None, 0.0)
+        if held:
+            self._known[user_id] = person
         person.user, person.loaded_at = user, self._clock()
+        for head, newest in heads:
+            if head.device.device not in person.inboxes:
+                person.inboxes[head.device.device] = Inbox.of(head)
+                self._restore(head.device, newest)
         for then in self._waiting.pop(user_id, ()):
             try:
                 then(person)
             except Exception:  # a bug there must not silence those that wait behind it
                 log.exception("what waited for a person failed")
+
+    def forget_shards(self, shards: Set[ShardId]) -> list[Person]:
+        """They are given away: returns whom they held, who are not in memory any more."""
+        gone = [person for person in self._known.values() if person.shard in shards]
+        for person in gone:
+            del self._known[person.id]
+        return gone
 
     def _forget(self) -> None:
         """Keep memory bounded: those whom nobody is attached for, and who owe nothing, go first."""

@@ -5,8 +5,9 @@ heartbeats. Watchers may be attached anywhere: they are known by link and sessio
 """
 
 from collections import defaultdict
+from collections.abc import Set
 
-from signet.core.ids import UserId
+from signet.core.ids import ShardId, UserId
 from signet.core.link import Push, SetStatus, WatchUsers
 from signet.core.visibility import may_see
 from signet.internal.v1.stored import presence_frame
@@ -15,7 +16,7 @@ from signet.ports.presence import Seen, Status
 from signet.ports.users import User
 from signet.router.context import Context
 
-Watcher = tuple[int, int]  # link, session
+Watcher = tuple[int, int, ShardId]  # link, session, whose users of this shard it watches
 
 
 class Presences:
@@ -25,6 +26,7 @@ class Presences:
         self._context = context
         self._watchers: defaultdict[UserId, set[Watcher]] = defaultdict(set)
         self._watched: dict[Watcher, tuple[UserId, frozenset[UserId]]] = {}
+        self._watching: defaultdict[tuple[int, int], set[ShardId]] = defaultdict(set)
         self._told: dict[Watcher, dict[UserId, tuple[Status, int]]] = {}
         self._dirty: set[UserId] = set()
 
@@ -92,18 +94,23 @@ class Presences:
 
     # --- who watches --------------------------------------------------------------------------
 
-    def watch(self, link: int, frame: WatchUsers) -> None:
-        """Replace what a session watches here; it is told what it may know now."""
-        watcher = (link, frame.session)
-        self.forget(watcher)
+    def watch(self, link: int, shard: ShardId, frame: WatchUsers) -> None:
+        """Replace what a session watches of a shard; it is told what it may know now."""
+        watcher = (link, frame.session, shard)
+        self._forget(watcher)
         viewer = frame.watcher.device.user
         self._watched[watcher] = (viewer, frozenset(frame.users))
+        self._watching[link, frame.session].add(shard)
         for user in frame.users:
             self._watchers[user].add(watcher)
         self._context.spawn(self._tell(watcher, viewer, list(frame.users)))
 
-    def forget(self, watcher: Watcher) -> None:
-        """The session is gone, or watches others now."""
+    def forget(self, link: int, session: int) -> None:
+        """The session is gone."""
+        for shard in self._watching.pop((link, session), ()):
+            self._forget((link, session, shard))
+
+    def _forget(self, watcher: Watcher) -> None:
         _, users = self._watched.pop(watcher, (None, frozenset()))
         self._told.pop(watcher, None)
         for user in users:
@@ -112,8 +119,15 @@ class Presences:
                 del self._watchers[user]
 
     def forget_link(self, link: int) -> None:
-        for watcher in [key for key in self._watched if key[0] == link]:
-            self.forget(watcher)
+        for session in [key[1] for key in self._watching if key[0] == link]:
+            self.forget(link, session)
+
+    def forget_shards(self, shards: Set[ShardId]) -> None:
+        """They are given away: who watches their users watches them at the next owner."""
+        gone = {user for user in self._dirty if self._context.shard(user) in shards}
+        self._dirty -= gone
+        for watcher in [key for key in self._watched if key[2] in shards]:
+            self._forget(watcher)
 
     async def _tell(self, watcher: Watcher, viewer: UserId, users: list[UserId]) -> None:
         try:

@@ -1,35 +1,39 @@
 """DELIVERED: an acknowledgement becomes a small item in the sender's inbox, gathered.
 
-An acknowledged position is written together with the receipts that it causes, never before them:
-a crash may repeat a receipt, and loses none (J5).
+An acknowledged position is written together with the receipts that it causes, or after those that
+other routers own have been confirmed, never before them: a crash may repeat a receipt, and loses
+none (J5). What one device acknowledges waits for nobody else's receipts.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from signet.core import limits
 from signet.core.delivery import Receipt
-from signet.core.ids import DeviceAddress, DeviceId, MessageId, Position, ShardId
+from signet.core.ids import DeviceAddress, DeviceId, MessageId, Position, ShardId, UserId
 from signet.internal.v1.stored import stored_delivered
-from signet.ports.inbox import Acknowledged, Entry
+from signet.ports.inbox import Acknowledged, Entry, StoreUnavailable
+from signet.ports.peers import OwnersItem
 from signet.router.context import Context
 from signet.router.people import Inbox, Person
 from signet.router.writer import Write
 from signet.telemetry import metrics
 
 ACCEPTED = metrics.ITEMS_ACCEPTED.labels("receipt")
+Items = dict[ShardId, list[OwnersItem]]
+Then = Callable[[], None]
 
 
 @dataclass(slots=True)
-class _Gathering:
-    """Positions to acknowledge, and for each sending device which messages came where."""
+class _Acked:
+    """What one device has acknowledged: up to where, and whose messages those were."""
 
-    positions: dict[DeviceId, Position] = field(default_factory=dict)
-    messages: defaultdict[tuple[DeviceAddress, DeviceId], list[MessageId]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    count: int = 0
+    position: Position
+    messages: dict[DeviceAddress, list[MessageId]] = field(default_factory=dict)
+
+
+Gathered = dict[DeviceId, _Acked]
 
 
 class Receipts:
@@ -37,68 +41,164 @@ class Receipts:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._gathering = _Gathering()
+        self._gathered: Gathered = {}
+        self._count = 0
         self._due = False
-        self._waiting = False  # for senders to be loaded: what comes meanwhile goes after it
+        self._busy: set[DeviceId] = set()  # what they acknowledge meanwhile goes after it
 
     def acknowledged(self, inbox: Inbox, up_to: Position, receipts: Sequence[Receipt]) -> None:
         """A device acknowledged these items, up to a position."""
-        gathering = self._gathering
-        gathering.positions[inbox.device] = up_to
+        acked = self._gathered.setdefault(inbox.device, _Acked(up_to))
+        acked.position = up_to
         for receipt in receipts:
-            gathering.messages[receipt.to, inbox.device].append(receipt.message_id)
-        gathering.count += len(receipts)
-        if gathering.count >= limits.RECEIPT_BATCH:
+            acked.messages.setdefault(receipt.to, []).append(receipt.message_id)
+        self._count += len(receipts)
+        if self._count >= limits.RECEIPT_BATCH:
             self.flush()
         elif not self._due:
             self._due = True
             self._context.later(limits.RECEIPT_DELAY, self.flush)
 
     def flush(self) -> None:
-        """Write what was gathered when all the senders are in memory."""
+        """Write what was gathered, when the senders are in memory or their owners have it."""
         self._due = False
-        if self._waiting or not self._gathering.positions:
-            return
-        gathering, self._gathering = self._gathering, _Gathering()
-        senders = {to.device.user for to, _ in gathering.messages}
-        missing = set(senders)
+        free = {d: acked for d, acked in self._gathered.items() if d not in self._busy}
+        self._gathered = {d: a for d, a in self._gathered.items() if d in self._busy}
+        self._count = sum(len(m) for a in self._gathered.values() for m in a.messages.values())
+        here = {d: a for d, a in free.items() if all(map(self._is_here, a.messages))}
+        self._busy |= free.keys()
+        if here:
+            self._with_senders(here)
+        for device in free.keys() - here.keys():
+            self._context.spawn(self._elsewhere(device, free[device]))
+
+    def _is_here(self, to: DeviceAddress) -> bool:
+        return self._context.serves(self._context.shard(to.device.user))
+
+    async def _elsewhere(self, device: DeviceId, acked: _Acked) -> None:
+        """First the receipts that others own, until they have them; then the rest (J5)."""
+        away = {to: ids for to, ids in acked.messages.items() if not self._is_here(to)}
+        items: Items = {}
+        for to, ids in away.items():
+            shard = self._context.shard(to.device.user)
+            for body in self._bodies(device, ids):
+                item = OwnersItem(to.device.user, body, to.device.device, to.registration)
+                items.setdefault(shard, []).append(item)
+        ours = self._context.shard(device.user)
+        for shard, batch in items.items():
+            if not await self.deliver(shard, batch, ours):
+                self._done([device])
+                return  # its next owner tells, when the device comes and says what it has
+        acked.messages = {to: ids for to, ids in acked.messages.items() if to not in away}
+        self._with_senders({device: acked})
+
+    async def deliver(self, shard: ShardId, items: Sequence[OwnersItem], ours: ShardId) -> bool:
+        """Until the owner has it. False: our own shard, for which it is done, is ours no more."""
+        wait = limits.PEER_RETRY
+        while self._context.serves(ours):
+            try:
+                if self._context.serves(shard):
+                    await self.take(items)
+                else:
+                    await self._context.peers.deliver(shard, items)
+            except StoreUnavailable:
+                await self._context.pause(wait)
+                wait = min(2 * wait, 1.0)
+            else:
+                return True
+        return False
+
+    def _with_senders(self, gathered: Gathered) -> None:
+        senders = {to.device.user for acked in gathered.values() for to in acked.messages}
+        self._loaded(senders, lambda: self._write(gathered))
+
+    def _loaded(self, users: Iterable[UserId], then: Then) -> None:
+        missing = set(users)
+        if not missing:
+            then()
 
         def here(person: Person) -> None:
             missing.discard(person.id)
             if not missing:
-                self._write(gathering)
+                then()
 
-        self._waiting = True
-        if not senders:
-            self._write(gathering)
-        for user in senders:
+        for user in list(missing):
             self._context.people.with_person(user, here)
 
-    def _write(self, gathering: _Gathering) -> None:
-        items: list[tuple[Inbox, bytes]] = []
-        now_ms = self._context.now_ms()
-        for (to, by), messages in gathering.messages.items():
-            inbox = self._inbox_of(to)
-            if inbox is None:
-                continue  # that device is gone, or is another by now
-            for start in range(0, len(messages), limits.RECEIPT_BATCH):
-                body = stored_delivered(by, messages[start : start + limits.RECEIPT_BATCH], now_ms)
-                items.append((inbox, body))
-        acknowledged = [
-            (self._context.shard(device.user), Acknowledged(device, position))
-            for device, position in gathering.positions.items()
+    def _write(self, gathered: Gathered) -> None:
+        serves, shard_of = self._context.serves, self._context.shard
+        items = [
+            (inbox, body)
+            for device, acked in gathered.items()
+            for to, ids in acked.messages.items()
+            if (inbox := self._inbox_of(to.device.user, to.device.device, to.registration))
+            for body in self._bodies(device, ids)
         ]
-        self._append(items, now_ms, acknowledged)
-        self._waiting = False
-        self.flush()
+        lost = {to for a in gathered.values() for to in a.messages if not self._is_here(to)}
+        acknowledged = [
+            (shard_of(device.user), Acknowledged(device, acked.position))
+            for device, acked in gathered.items()
+            # a shard given away since: its next owner writes it, with the receipts (J5)
+            if serves(shard_of(device.user)) and lost.isdisjoint(acked.messages)
+        ]
+        self._append(items, acknowledged)
+        self._done(gathered)
+
+    def _done(self, devices: Iterable[DeviceId]) -> None:
+        self._busy.difference_update(devices)
+        if self._gathered and not self._due:
+            self._due = True
+            self._context.soon(self.flush)
+
+    def _bodies(self, by: DeviceId, ids: list[MessageId]) -> list[bytes]:
+        now_ms, most = self._context.now_ms(), limits.RECEIPT_BATCH
+        return [
+            stored_delivered(by, ids[start : start + most], now_ms)
+            for start in range(0, len(ids), most)
+        ]
+
+    # --- items of our own ---------------------------------------------------------------------
+
+    async def take(self, items: Sequence[OwnersItem]) -> None:
+        """Items for inboxes of our shards: durable when it returns.
+
+        Raises:
+            StoreUnavailable: there is no room, or a shard was given away meanwhile.
+        """
+        if self._context.writer.pending_bytes > limits.MAX_UNWRITTEN:
+            raise StoreUnavailable("too much waits to be written")
+        durable = asyncio.Event()
+        taken: list[bool] = []
+
+        def write() -> None:
+            if all(self._context.serves(self._context.shard(item.user)) for item in items):
+                taken.append(True)
+                self._append([x for item in items for x in self._copies(item)], then=durable.set)
+            else:
+                durable.set()
+
+        self._loaded({item.user for item in items}, write)
+        await durable.wait()
+        if not taken:
+            raise StoreUnavailable("a shard was given away")
+
+    def _copies(self, item: OwnersItem) -> list[tuple[Inbox, bytes]]:
+        if item.device:
+            inbox = self._inbox_of(item.user, item.device, item.registration)
+            return [(inbox, item.body)] if inbox else []
+        person = self._context.people.known(item.user)
+        devices = person.user.devices if person is not None and person.user is not None else {}
+        assert person is not None
+        return [(box, item.body) for number, box in person.inboxes.items() if number in devices]
 
     def _append(
         self,
         items: Sequence[tuple[Inbox, bytes]],
-        now_ms: int,
         acknowledged: Sequence[tuple[ShardId, Acknowledged]] = (),
+        then: Then = lambda: None,
     ) -> None:
         """Number items of our own, and queue them together with positions."""
+        now_ms = self._context.now_ms()
         numbered: list[tuple[Inbox, Position, bytes]] = []
         entries: list[tuple[ShardId, Entry]] = []
         for inbox, body in items:
@@ -106,16 +206,19 @@ class Receipts:
             position = inbox.number(self._context.epochs[shard], len(body))
             numbered.append((inbox, position, body))
             entries.append((shard, Entry(inbox.device, position, now_ms, body)))
-        self._context.writer.add(
-            Write(entries, list(acknowledged), done=lambda: self._durable(numbered))
-        )
 
-    def _inbox_of(self, to: DeviceAddress) -> Inbox | None:
-        person = self._context.people.known(to.device.user)
-        if person is None or person.user is None:
+        def done() -> None:
+            self._durable(numbered)
+            then()
+
+        self._context.writer.add(Write(entries, list(acknowledged), done=done))
+
+    def _inbox_of(self, user: UserId, device: int, registration: int) -> Inbox | None:
+        """None: the device is gone, or is another by now, or its shard is not ours."""
+        person = self._context.people.known(user)
+        if person is None or person.user is None or not self._context.serves(person.shard):
             return None
-        device = to.device.device
-        if person.user.devices.get(device) != to.registration:
+        if person.user.devices.get(device) != registration:
             return None
         return person.inboxes.get(device)
 
@@ -124,9 +227,3 @@ class Receipts:
         for inbox, position, body in numbered:
             inbox.durable = position
             self._context.pushed(inbox, position, body, None)
-
-    def tell_peer_changed(self, peer: Person, body: bytes) -> None:
-        """Put a PeerChanged item into the inbox of each device that a peer has."""
-        devices = peer.user.devices if peer.user is not None else {}
-        inboxes = [inbox for number, inbox in peer.inboxes.items() if number in devices]
-        self._append([(inbox, body) for inbox in inboxes], self._context.now_ms())

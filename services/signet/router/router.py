@@ -8,13 +8,13 @@ from collections.abc import Callable, Coroutine, Sequence
 import structlog
 
 from signet.core import limits
+from signet.core.drain import Order
 from signet.core.ids import Epoch, Incarnation, ShardId, UserId
 from signet.core.lease import Lease
 from signet.core.link import (
     Acked,
     Attach,
     Detach,
-    Holding,
     NotOwner,
     ReadAfter,
     SetStatus,
@@ -22,15 +22,19 @@ from signet.core.link import (
     ToRouter,
     WatchUsers,
 )
+from signet.core.steward import Steward
 from signet.internal.v1.stored import keys_low_frame, stored_peer_changed
-from signet.ports import inbox as store_port
 from signet.ports.events import Events
 from signet.ports.inbox import InboxStore, StoreUnavailable
 from signet.ports.links import Deliver
+from signet.ports.members import Members
+from signet.ports.peers import OwnersItem, Peers
 from signet.ports.presence import PresenceStore
 from signet.ports.users import Users
 from signet.router.attachments import NO_REGISTRATION, Attachments
 from signet.router.context import Context, OpenLink
+from signet.router.ownership import Ownership
+from signet.router.peers import NoPeers
 from signet.router.people import People, Person
 from signet.router.presence import Presences
 from signet.router.receipts import Receipts
@@ -54,10 +58,11 @@ def boot_clock() -> float:
 class Router:
     """The owner of shards. Also how keys tells of changes (ports/users.UserChanges).
 
-    `lost` is called once if the lease ends: the process must end, it never resumes (L3). `alone`
-    says that no other router can be alive (one process holds the lock of the data folder): then
-    the leases of earlier lives need not be waited for. `lease_s` infinite: that lock is the fence,
-    and a machine that slept, or a disk that hung, ends nobody's life.
+    `members` None: the only router there is, which takes every shard before it serves. `lost` is
+    called once if the lease ends: the process must end, it never resumes (L3). `alone` says that no
+    other router can be alive (one process holds the lock of the data folder): then the leases of
+    earlier lives need not be waited for. `lease_s` infinite: that lock is the fence, and a machine
+    that slept, or a disk that hung, ends nobody's life.
     """
 
     def __init__(
@@ -67,6 +72,9 @@ class Router:
         presence: PresenceStore,
         events: Events,
         *,
+        name: str = "router",
+        members: Members | None = None,
+        peers: Peers | None = None,
         shards: int = limits.SHARDS,
         alone: bool = False,
         lease_s: float = limits.LEASE,
@@ -76,10 +84,8 @@ class Router:
         incarnation: Incarnation | None = None,
     ) -> None:
         self.incarnation = incarnation or Incarnation(os.urandom(16))
-        self._store = store
-        self._clock = clock
         self._lost = lost
-        self._alone = alone
+        self._members = members
         self._lease = Lease(lease_s, limits.LEASE_MARGIN)
         self._tasks: set[asyncio.Task[None]] = set()
         self._next_link = 0
@@ -90,6 +96,7 @@ class Router:
             users,
             presence,
             events,
+            peers or NoPeers(),
             now_ms,
             clock,
             lambda call: asyncio.get_running_loop().call_soon(call),
@@ -98,65 +105,56 @@ class Router:
             asyncio.sleep,
         )
         self._sends = Sends(context)
-        context.people = People(users, store, clock, self._sends.restore)
+        context.people = People(
+            users, store, clock, self._sends.restore, context.shard, context.epochs
+        )
         context.writer = Writer(store, self._held_epoch, self._holds, self._end)
         self._receipts = Receipts(context)
         self._presences = Presences(context)
         self._attachments = Attachments(context, self._receipts, self._presences)
         context.pushed = self._attachments.pushed
+        self._steward = Steward(name, self.incarnation, shards, alone=alone)
+        self._ownership = Ownership(
+            context,
+            self._steward,
+            self._lease,
+            members,
+            self._receipts.flush,
+            self._forget,
+            self._end,
+        )
 
     # --- life ---------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Register, take every shard that is free, begin to serve.
+        """Register, and begin to serve; a router without members has every shard by then.
 
         Raises:
             StoreUnavailable: the store did not answer.
-            RuntimeError: another router holds shards, and this one was to hold all.
         """
-        started = self._clock()
-        await self._store.register(self.incarnation, limits.LEASE)
-        self._lease.confirmed(started)
-        await self._take_all()
+        await self._ownership.register()
         self._context.writer.start()
-        self._spawn(self._keep_lease())
+        self._spawn(self._ownership.keep_lease())
+        if self._members is None:
+            await self._take_all()
+        self._spawn(self._ownership.run())
         self._spawn(self._every_second())
         self._spawn(self._sweep())
 
     async def _take_all(self) -> None:
-        """All shards of a single router; an owner that has died is waited for (L2)."""
-        wanted = [ShardId(number) for number in range(self._context.shards)]
+        """An owner that has died is waited for (L2)."""
         while True:
-            taken = await self._store.take(self.incarnation, wanted)
-            self._context.epochs.update({t.shard: t.epoch for t in taken})
-            wanted = [shard for shard in wanted if shard not in self._context.epochs]
-            metrics.SHARDS_OWNED.set(len(self._context.epochs))
-            if not wanted:
+            await self._ownership.look()
+            if len(self._context.epochs) == self._context.shards:
+                self._steward.alone = False  # whoever comes later lives, and ends this life
                 return
-            await self._bury_the_dead()
-
-    async def _bury_the_dead(self) -> None:
-        """Mark those dead whose counter stands still for a lease and the drift (L2)."""
-        before = await self._store.leases()
-        wait = 0.0 if self._alone else limits.LEASE + limits.LEASE_DRIFT
-        deadline = self._clock() + wait
-        while self._clock() < deadline:
-            await asyncio.sleep(limits.LEASE_RENEW / 2)
-            await self._renew()
-        for incarnation, counter in (await self._store.leases()).items():
-            still = counter is not None and before.get(incarnation) == counter
-            if still and counter is not None and incarnation != self.incarnation:
-                await self._store.mark_dead(incarnation, counter)
+            await asyncio.sleep(0 if self._steward.alone else limits.LEASE_RENEW / 2)
 
     async def stop(self, patience_s: float = 2.0) -> None:
         """Write what waits, release the shards, end."""
         self._receipts.flush()
         await self._context.writer.stop(patience_s)
-        held = [store_port.Taken(shard, epoch) for shard, epoch in self._context.epochs.items()]
-        try:
-            await self._store.release(self.incarnation, held)
-        except StoreUnavailable:
-            log.warning("shards are not released: the store does not answer")
+        await self._ownership.release_all()
         await self._context.people.stop()
         for task in list(self._tasks):
             task.cancel()
@@ -165,6 +163,12 @@ class Router:
     def not_ready(self) -> str:
         """Why it cannot make anything durable now, '' when it can."""
         return "the inbox store does not answer" if self._context.writer.failing else ""
+
+    def _forget(self, shards: set[ShardId]) -> None:
+        """They are given away: nothing of them stays in memory, and nobody is told anything."""
+        self._attachments.let_go(self._context.people.forget_shards(shards))
+        self._sends.forget_shards(shards)
+        self._presences.forget_shards(shards)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -182,40 +186,57 @@ class Router:
         self._lost()
 
     def _holds(self) -> bool:
-        return not self._lease.over(self._clock())
+        return not self._lease.over(self._context.clock())
 
     def _held_epoch(self, shard: ShardId) -> Epoch:
         return self._context.epochs[shard]
 
-    # --- rhythm -------------------------------------------------------------------------------
+    # --- as a pod (pod/service.Service) -------------------------------------------------------
 
-    async def _keep_lease(self) -> None:
-        while True:
-            await asyncio.sleep(limits.LEASE_RENEW)
-            await self._renew()
-            if self._lease.over(self._clock()):
-                log.warning("the lease is over; this incarnation ends")
-                self._end()
+    def load(self) -> int:
+        """How many shards it holds."""
+        return len(self._context.epochs)
+
+    def accepts(self) -> float:
+        """Streams are moved between gateways; shards go by the ring."""
+        return 0.0
+
+    async def drain(self, order: Order) -> None:
+        """Hand over every shard, one few at a time; without a taker they are kept to the end."""
+        self._steward.leaving = True
+        self._ownership.rate = order.rate or limits.HANDOVER_RATE
+        self._ownership.wake()
+        while self._steward.leaving and self._context.epochs:
+            left = order.deadline - time.monotonic()
+            if left <= 0:
                 return
+            await asyncio.sleep(min(left, 0.05))
 
-    async def _renew(self) -> None:
-        sent = self._clock()
-        try:
-            await asyncio.wait_for(self._store.renew(self.incarnation), limits.LEASE)
-        except (StoreUnavailable, TimeoutError):
-            return  # tried again; `over` decides
-        except store_port.NotOwner:
-            self._lease.end()
-            return
-        self._lease.confirmed(sent)
+    async def undrain(self) -> None:
+        """Shards come back by the ring."""
+        self._steward.leaving = False
+        self._ownership.rate = limits.HANDOVER_RATE
+
+    def status(self) -> dict[str, object]:
+        """For the admin port."""
+        context = self._context
+        return {
+            "shards": len(context.epochs),
+            "leaving": len(context.leaving),
+            "attached": len(context.sessions),
+            "links": sorted(link.gateway for link in context.links.values()),
+            "unwritten_bytes": context.writer.pending_bytes,
+            "users": len(context.people),
+        }
+
+    # --- rhythm -------------------------------------------------------------------------------
 
     async def _every_second(self) -> None:
         seconds = 0
         while True:
             await asyncio.sleep(1.0)
             seconds += 1
-            for link in list(self._context.links):
-                self._context.tell(link, [Holding(self.incarnation, self._context.epochs)])
+            self._ownership.say()
             inboxes = list(self._context.sessions.values())
             metrics.INBOX_ITEMS.set(sum(inbox.items for inbox in inboxes))
             metrics.INBOX_BYTES.set(sum(inbox.bytes for inbox in inboxes))
@@ -228,7 +249,7 @@ class Router:
         while True:
             before = self._context.now_ms() - limits.ITEM_TTL * 1000
             try:
-                dropped = await self._store.sweep(before, limits.SWEEP_ITEMS)
+                dropped = await self._context.store.sweep(before, limits.SWEEP_ITEMS)
             except StoreUnavailable:
                 dropped = 0
             metrics.ITEMS_EXPIRED.inc(dropped)
@@ -240,7 +261,7 @@ class Router:
         """A gateway has connected; its frames come with the number that is returned."""
         self._next_link += 1
         self._context.links[self._next_link] = OpenLink(self._next_link, gateway, deliver)
-        self._context.tell(self._next_link, [Holding(self.incarnation, self._context.epochs)])
+        self._context.tell(self._next_link, [self._ownership.holding()])
         return self._next_link
 
     def close(self, link: int) -> None:
@@ -265,28 +286,53 @@ class Router:
                     self._attachments.attach(link, attach)
                 case Detach(session):
                     self._attachments.detach(link, session)
-                    self._presences.forget((link, session))
+                    self._presences.forget(link, session)
                 case ReadAfter() as read:
                     self._attachments.read_after(link, read)
                 case SetStatus() as status:
                     self._presences.set_status(link, status)
                 case WatchUsers() as watch:
-                    self._presences.watch(link, watch)
+                    self._presences.watch(link, frame.shard, watch)
 
     def _misdirected(self, frame: ToRouter) -> bool:
-        """It names another incarnation or epoch, or a shard that is not held here (L7)."""
-        held = self._context.epochs.get(frame.shard)
-        if held is None or (frame.epoch and frame.epoch != held):
+        """It names another incarnation or epoch, or a shard that is not served here (L7)."""
+        if not self._context.serves(frame.shard):
+            return True
+        if frame.epoch and frame.epoch != self._context.epochs[frame.shard]:
             return True
         return bool(frame.incarnation) and frame.incarnation != self.incarnation
 
     def _not_owner(self, frame: ToRouter) -> NotOwner:
-        held = self._context.epochs.get(frame.shard)
-        owner = self.incarnation if held else None
         body = frame.body
-        tickets = (body.ticket,) if isinstance(body, Submit) else ()
-        sessions = () if isinstance(body, Submit) else (body.session,)
-        return NotOwner(frame.shard, owner, held or Epoch(0), sessions, tickets)
+        if isinstance(body, Submit):
+            return self._context.not_owner(frame.shard, tickets=[body.ticket])
+        return self._context.not_owner(frame.shard, sessions=[body.session])
+
+    # --- what other owners have (ports/peers) ---------------------------------------------------
+
+    async def deliver(self, items: Sequence[OwnersItem]) -> list[NotOwner]:
+        """Items of other owners: those of our shards are durable; of the others, who owns them.
+
+        Raises:
+            StoreUnavailable: the outcome of some is unknown; the same again.
+        """
+        by_shard: dict[ShardId, list[OwnersItem]] = {}
+        for item in items:
+            by_shard.setdefault(self._context.shard(item.user), []).append(item)
+        refused = [shard for shard in by_shard if not self._context.serves(shard)]
+        ours = [item for shard in by_shard if shard not in refused for item in by_shard[shard]]
+        if ours:
+            await self._receipts.take(ours)
+        return [self._context.not_owner(shard) for shard in refused]
+
+    def offered(self, shards: Sequence[ShardId]) -> None:
+        """Another router has released them for us."""
+        self._ownership.offered(shards)
+
+    def not_owner_of(self, user: UserId) -> NotOwner | None:
+        """None: the user's shard is served here."""
+        shard = self._context.shard(user)
+        return None if self._context.serves(shard) else self._context.not_owner(shard)
 
     # --- what keys tells (ports/users.UserChanges) ----------------------------------------------
 
@@ -312,10 +358,14 @@ class Router:
         """
         gone = dict.fromkeys(dropped_devices, NO_REGISTRATION)
         self._attachments.reviewed(await self._person(user, fresh=True), gone)
-        now_ms = self._context.now_ms()
-        body = stored_peer_changed(user, True, now_ms)
-        for peer in await self._context.users.peers(user):
-            self._receipts.tell_peer_changed(await self._person(peer), body)
+        body = stored_peer_changed(user, True, self._context.now_ms())
+        told = [
+            self._receipts.deliver(shard, [OwnersItem(peer, body)], self._context.shard(user))
+            for peer in await self._context.users.peers(user)
+            for shard in [self._context.shard(peer)]
+        ]
+        async with asyncio.timeout(limits.TELL_TIMEOUT):
+            await asyncio.gather(*told)
         await self._durable()
 
     async def _person(self, user: UserId, *, fresh: bool = False) -> Person:

@@ -4,14 +4,15 @@ The order of the checks is the order of the codes that a sender sees. What is an
 durable before (P1); refusals are not remembered.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
 
 from signet.core import limits
 from signet.core.checks import Strangers, device_mismatch, has_room
 from signet.core.delivery import Receipt
 from signet.core.errors import Code
 from signet.core.ids import DeviceAddress, DeviceId, Position, ShardId, UserId
-from signet.core.link import Answer, Answered, Mismatch, Send, Submit
+from signet.core.link import Answer, Answered, Mismatch, Send, Submit, ToGateway
 from signet.core.order import Again, Conversations, Key, Take
 from signet.internal.v1.stored import fleeting_frame, read_stored, stored_message
 from signet.ports.events import Event, Topic
@@ -22,9 +23,19 @@ from signet.router.writer import Write
 from signet.telemetry import metrics
 from signet.v1.messaging_pb2 import CAPABILITY_FLEETING
 
-Reply = Callable[[Answer], None]
-
 ACCEPTED = metrics.ITEMS_ACCEPTED.labels("message")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Who asked: a gateway's link, and the ticket of its Submit."""
+
+    tell: Callable[[int, Sequence[ToGateway]], None]
+    link: int
+    ticket: int
+
+    def __call__(self, answer: Answer) -> None:
+        self.tell(self.link, [Answered(self.ticket, answer)])
 
 
 class Sends:
@@ -43,9 +54,7 @@ class Sends:
         """Take a send from a gateway, and answer it under its ticket."""
         send = frame.send
 
-        def reply(answer: Answer) -> None:
-            self._context.tell(link, [Answered(frame.ticket, answer)])
-
+        reply = Reply(self._context.tell, link, frame.ticket)
         if self._context.writer.pending_bytes > limits.MAX_UNWRITTEN:
             reply(refusal(send, Code.STORE_UNAVAILABLE, limits.STORE_RETRY_AFTER))
             return
@@ -54,6 +63,8 @@ class Sends:
         )
 
     def _judge(self, person: Person, sender: DeviceAddress, send: Send, reply: Reply) -> None:
+        if self._moved(person, reply):
+            return
         if person.user is None:
             reply(refusal(send, Code.UNKNOWN_RECIPIENT))
             return
@@ -80,6 +91,14 @@ class Sends:
             case Take():
                 self._with_right_devices(person, key, send, reply)
 
+    def _moved(self, person: Person, reply: Reply) -> bool:
+        """The shard was given away while the send waited: its gateway brings it to the owner."""
+        if self._context.serves(person.shard):
+            return False
+        moved = self._context.not_owner(person.shard, tickets=[reply.ticket])
+        self._context.tell(reply.link, [moved])
+        return True
+
     def _with_right_devices(self, person: Person, key: Key, send: Send, reply: Reply) -> None:
         """Our copy of the devices may be old: ask the directory before refusing (O5)."""
         if self._mismatch(person, key.sender, send) is None:
@@ -90,6 +109,8 @@ class Sends:
         )
 
     def _with_fresh_devices(self, person: Person, key: Key, send: Send, reply: Reply) -> None:
+        if self._moved(person, reply):
+            return
         if person.user is None:
             reply(refusal(send, Code.UNKNOWN_RECIPIENT))
         elif wrong := self._mismatch(person, key.sender, send):
@@ -146,8 +167,9 @@ class Sends:
             refused = Code.STORE_UNAVAILABLE, limits.STORE_RETRY_AFTER
         finally:
             waiting = self._asking.pop(key)
+        moved = not self._context.serves(self._context.shard(key.to))
         for send, reply in waiting:
-            if refused and isinstance(self._conversations.judge(key, send), Take):
+            if not moved and refused and isinstance(self._conversations.judge(key, send), Take):
                 reply(refusal(send, *refused))
             else:
                 self._judge_again(key, send, reply)
@@ -163,7 +185,7 @@ class Sends:
         now_ms = self._context.now_ms()
         self._conversations.taken(key, send)
         self._under_way.setdefault((key, send.message_id), []).append(reply)
-        shard = self._context.shard(person.id)
+        shard = person.shard
         epoch = self._context.epochs[shard]
         numbered: list[tuple[Inbox, Position, bytes]] = []
         connected: list[tuple[ShardId, Connected]] = []
@@ -259,6 +281,10 @@ class Sends:
             session = inbox.session if inbox else None
             if session and CAPABILITY_FLEETING in session.capabilities:
                 self._context.push(session, fleeting_frame(sender, send, content))
+
+    def forget_shards(self, shards: Set[ShardId]) -> None:
+        """They are given away: their next owner remembers by itself."""
+        self._conversations.forget(lambda key: self._context.shard(key.to) in shards)
 
     def restore(self, device: DeviceId, entries: Sequence[Entry]) -> None:
         """What an earlier life took and nobody has acknowledged (O2)."""

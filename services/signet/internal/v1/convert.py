@@ -174,11 +174,8 @@ def _to_gateway(frame: link.ToGateway) -> pb.RouterFrame:
             made.drop.session = session
             made.drop.close.code = public.wire_code(code)
             made.drop.close.retry_after_ms = public.milliseconds(retry_after_s)
-        case link.NotOwner(shard, owner, epoch, sessions, tickets):
-            made.not_owner.shard, made.not_owner.epoch = shard, epoch
-            made.not_owner.owner_incarnation = owner or b""
-            made.not_owner.sessions.extend(sessions)
-            made.not_owner.tickets.extend(tickets)
+        case link.NotOwner() as not_owner:
+            made.not_owner.CopyFrom(not_owner_message(not_owner))
         case link.Holding(incarnation, shards):
             made.holding.incarnation = incarnation
             held = [pb.HeldShard(shard=shard, epoch=epoch) for shard, epoch in shards.items()]
@@ -228,8 +225,22 @@ def _read_answer(frame: pb.RouterFrame) -> link.Answered:
     return link.Answered(frame.answer.ticket, refusal)
 
 
+def not_owner_message(frame: link.NotOwner) -> pb.NotOwner:
+    return pb.NotOwner(
+        shard=frame.shard,
+        owner_incarnation=frame.owner or b"",
+        epoch=frame.epoch,
+        sessions=frame.sessions,
+        tickets=frame.tickets,
+    )
+
+
 def _read_not_owner(frame: pb.RouterFrame) -> link.NotOwner:
-    row = frame.not_owner
+    return read_not_owner(frame.not_owner)
+
+
+def read_not_owner(row: pb.NotOwner) -> link.NotOwner:
+    """Who owns a shard, by the row that a router has read."""
     return link.NotOwner(
         ShardId(row.shard),
         Incarnation(row.owner_incarnation) if row.owner_incarnation else None,

@@ -568,22 +568,21 @@ Global___HeldShard: _TypeAlias = HeldShard  # noqa: Y015
 
 @_typing.final
 class DeliverRequest(_message.Message):
+    """All that waits for shards that the caller believes to be here."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
-    SHARD_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
-    shard: _builtins.int
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___OwnersItem]: ...
     def __init__(
         self,
         *,
-        shard: _builtins.int = ...,
         items: _abc.Iterable[Global___OwnersItem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "shard", b"shard"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -623,19 +622,21 @@ Global___OwnersItem: _TypeAlias = OwnersItem  # noqa: Y015
 
 @_typing.final
 class DeliverResponse(_message.Message):
+    """The items of the other shards are durable."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NOT_OWNER_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def not_owner(self) -> Global___NotOwner:
-        """set: nothing was taken"""
+    def not_owner(self) -> _containers.RepeatedCompositeFieldContainer[Global___NotOwner]:
+        """nothing of these shards was taken"""
 
     def __init__(
         self,
         *,
-        not_owner: Global___NotOwner | None = ...,
+        not_owner: _abc.Iterable[Global___NotOwner] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["not_owner", b"not_owner"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["not_owner", b"not_owner"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...

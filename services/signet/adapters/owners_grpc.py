@@ -1,0 +1,251 @@
+"""Calls to the owners of shards (`signet.internal.v1.Peer`), from other owners and from keys.
+
+Whom to ask is a guess that costs nothing when it is wrong: the last owner that answered, else the
+router on which the shard is placed; whoever is asked says who owns it by the row (L7). All that
+waits for a router goes into one call; what gathers meanwhile is the next one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import grpc
+import structlog
+
+from signet.core import limits
+from signet.core.ids import Incarnation, ShardId, UserId
+from signet.core.link import NotOwner
+from signet.core.shards import place, shard_of
+from signet.internal.v1 import link_pb2 as pb
+from signet.internal.v1 import link_pb2_grpc
+from signet.internal.v1.convert import read_not_owner
+from signet.ports.inbox import StoreUnavailable
+from signet.ports.members import Kind, Member, Members, State
+from signet.ports.peers import OwnersItem
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+HOPS = 3  # routers that are asked in one call before it is the caller's to try again
+OPTIONS = (
+    ("grpc.max_receive_message_length", limits.LINK_BATCH_BYTES),
+    ("grpc.max_send_message_length", limits.LINK_BATCH_BYTES),
+    ("grpc.enable_retries", 0),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 3_000),
+)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What waits for one router, and who waits for it: the owner's refusals by shard."""
+
+    items: list[OwnersItem] = field(default_factory=list)
+    done: list["asyncio.Future[dict[ShardId, NotOwner]]"] = field(default_factory=list)
+    size: int = 0
+
+    def fail(self, error: StoreUnavailable) -> None:
+        for done in self.done:
+            if not done.done():
+                done.set_exception(error)
+
+
+class _Router:
+    """One router's address, with one call of items at a time."""
+
+    def __init__(self, address: str, credentials: grpc.ChannelCredentials | None) -> None:
+        if credentials is None:
+            self.channel = grpc.aio.insecure_channel(address, options=OPTIONS)
+        else:
+            self.channel = grpc.aio.secure_channel(address, credentials, options=OPTIONS)
+        self.stub = link_pb2_grpc.PeerStub(self.channel)
+        self._waiting: list[_Batch] = [_Batch()]
+        self._task: asyncio.Task[None] | None = None
+
+    async def deliver(self, items: Sequence[OwnersItem]) -> dict[ShardId, NotOwner]:
+        """Which shards it does not own. Raises StoreUnavailable."""
+        batch = self._waiting[-1]
+        if batch.size > limits.LINK_BATCH_BYTES // 4:
+            batch = _Batch()
+            self._waiting.append(batch)
+        done: asyncio.Future[dict[ShardId, NotOwner]] = asyncio.get_running_loop().create_future()
+        batch.items.extend(items)
+        batch.done.append(done)
+        batch.size += sum(len(item.body) for item in items)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._send(), name="owners-deliver")
+        return await done
+
+    async def _send(self) -> None:
+        while self._waiting[0].items:
+            batch = self._waiting.pop(0)
+            if not self._waiting:
+                self._waiting.append(_Batch())
+            request = pb.DeliverRequest(items=map(_message, batch.items))
+            try:
+                answer = await self.stub.Deliver(request, timeout=limits.PEER_TIMEOUT)
+            except grpc.aio.AioRpcError as error:
+                batch.fail(StoreUnavailable(f"the owner: {error.code().name}"))
+                continue
+            except BaseException:
+                batch.fail(StoreUnavailable("the owner is gone"))
+                raise
+            refused = {ShardId(r.shard): read_not_owner(r) for r in answer.not_owner}
+            for done in batch.done:
+                if not done.done():
+                    done.set_result(refused)
+
+    async def close(self) -> None:
+        """Whoever waits is told StoreUnavailable."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        for batch in self._waiting:
+            batch.fail(StoreUnavailable("the owner is gone"))
+        await self.channel.close()
+
+
+class OwnerChannels:
+    """See ports/peers.Peers; `changes` is ports/users.UserChanges for keys."""
+
+    def __init__(
+        self,
+        members: Members,
+        shards: int = limits.SHARDS,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        self._members, self._shards, self._credentials = members, shards, credentials
+        self._routers: dict[str, _Router] = {}
+        self._known: dict[ShardId, Incarnation] = {}
+        self._placed: tuple[tuple[str, ...], dict[ShardId, str]] = ((), {})
+        self.changes = OwnerChanges(self)
+
+    # --- ports/peers.Peers --------------------------------------------------------------------
+
+    async def deliver(self, shard: ShardId, items: Sequence[OwnersItem]) -> None:
+        """See ports/peers.Peers.deliver."""
+
+        async def call(router: _Router) -> NotOwner | None:
+            return (await router.deliver(items)).get(shard)
+
+        await self.ask(shard, call)
+
+    async def offer(self, taker: Incarnation, shards: Sequence[ShardId]) -> None:
+        """See ports/peers.Peers.offer."""
+        for member in await self._there():
+            if member.incarnation == taker:
+                request = pb.OfferRequest(incarnation=taker, shards=shards)
+                try:
+                    stub = self._router(member.address).stub
+                    await stub.Offer(request, timeout=limits.PEER_RETRY)
+                except grpc.aio.AioRpcError as error:
+                    log.info("an offer of shards was not heard", reason=error.code().name)
+
+    async def close(self) -> None:
+        """Give back the channels."""
+        routers, self._routers = list(self._routers.values()), {}
+        await asyncio.gather(*(router.close() for router in routers))
+
+    # --- asking the owner ---------------------------------------------------------------------
+
+    def shard(self, user: UserId) -> ShardId:
+        return shard_of(user, self._shards)
+
+    async def ask(
+        self, shard: ShardId, call: Callable[[_Router], Awaitable[NotOwner | None]]
+    ) -> None:
+        """Call the owner of a shard, wherever those who were asked say it is.
+
+        Raises:
+            StoreUnavailable: no owner was found, or it did not answer.
+        """
+        routers = await self._there()
+        asked: set[bytes] = set()
+        for _ in range(HOPS):
+            member = self._guess(shard, routers, asked)
+            if member is None:
+                break
+            asked.add(member.incarnation)
+            try:
+                refused = await call(self._router(member.address))
+            except StoreUnavailable:
+                self._known.pop(shard, None)
+                raise
+            if refused is None:
+                self._known[shard] = Incarnation(member.incarnation)
+                return
+            self._learn(shard, refused)
+        raise StoreUnavailable(f"nobody is known to own shard {shard}")
+
+    def _learn(self, shard: ShardId, refused: NotOwner) -> None:
+        if refused.owner is None:
+            self._known.pop(shard, None)
+        else:
+            self._known[shard] = refused.owner
+
+    def _guess(self, shard: ShardId, routers: Sequence[Member], asked: set[bytes]) -> Member | None:
+        left = [router for router in routers if router.incarnation not in asked]
+        known = self._known.get(shard)
+        for router in left:
+            if router.incarnation == known:
+                return router
+        placed = self._place(routers).get(shard)
+        return next((r for r in left if r.name == placed), left[0] if left else None)
+
+    def _place(self, routers: Sequence[Member]) -> dict[ShardId, str]:
+        names = tuple(r.name for r in routers if r.state is State.ACTIVE)
+        if names != self._placed[0]:
+            self._placed = (names, place(self._shards, names))
+        return self._placed[1]
+
+    async def _there(self) -> list[Member]:
+        """The routers, each by its youngest life; channels to others are closed."""
+        routers = [m for m in await self._members.list() if m.kind is Kind.ROUTER and m.address]
+        for address in self._routers.keys() - {router.address for router in routers}:
+            await self._routers.pop(address).close()
+        return routers
+
+    def _router(self, address: str) -> _Router:
+        if address not in self._routers:
+            self._routers[address] = _Router(address, self._credentials)
+        return self._routers[address]
+
+
+class OwnerChanges:
+    """How keys tells the owners of a user's shard (ports/users.UserChanges), over the network."""
+
+    def __init__(self, owners: OwnerChannels) -> None:
+        self._owners = owners
+
+    async def changed(self, user: UserId) -> None:
+        """Raises StoreUnavailable: tell it again."""
+        await self._tell(user, pb.TellRequest(user=user, changed=pb.TellRequest.Changed()))
+
+    async def replaced(self, user: UserId, dropped_devices: Sequence[int]) -> None:
+        """Raises StoreUnavailable: tell it again."""
+        what = pb.TellRequest.Replaced(dropped_devices=dropped_devices)
+        await self._tell(user, pb.TellRequest(user=user, replaced=what))
+
+    async def keys_low(self, user: UserId, device: int, pre_keys: int, kyber_pre_keys: int) -> None:
+        """A hint. Raises StoreUnavailable."""
+        what = pb.TellRequest.KeysLow(
+            device=device, pre_keys=pre_keys, kyber_pre_keys=kyber_pre_keys
+        )
+        await self._tell(user, pb.TellRequest(user=user, keys_low=what))
+
+    async def _tell(self, user: UserId, request: pb.TellRequest) -> None:
+        async def call(router: _Router) -> NotOwner | None:
+            try:
+                answer = await router.stub.Tell(request, timeout=2 * limits.TELL_TIMEOUT)
+            except grpc.aio.AioRpcError as error:
+                raise StoreUnavailable(f"the owner: {error.code().name}") from error
+            return read_not_owner(answer.not_owner) if answer.HasField("not_owner") else None
+
+        await self._owners.ask(self._owners.shard(user), call)
+
+
+def _message(item: OwnersItem) -> pb.OwnersItem:
+    return pb.OwnersItem(
+        user=item.user, device=item.device, registration_id=item.registration, body=item.body
+    )
