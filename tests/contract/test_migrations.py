@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, inspect
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from signet.adapters.directory_engine import make_engine
-from signet.adapters.directory_sql import SqlDirectory, open_directory
+from signet.adapters.directory_sql import SqlDirectory, alembic_config, open_directory
 from signet.adapters.directory_tables import metadata
 from signet.core.ids import UserId
 from signet.ports.inbox import StoreUnavailable
@@ -80,6 +81,20 @@ async def test_accounts_of_the_first_tables_are_kept_by_the_next(directory: SqlD
     assert account is not None
     assert (account.recovery_hash, account.former_recovery_hash) == (b"hash", b"")
     assert list(await directory.untold()) == []
+    assert (await directory.users([user]))[user].last_seen_ms == 0
+
+
+@every_adapter
+async def test_what_was_last_seen_goes_and_the_rest_stays_where_it_is_taken_back(
+    directory: SqlDirectory,
+) -> None:
+    at = await registered(directory)
+    await directory.note_seen([(at.user, 7)])
+    async with directory._engine.begin() as connection:
+        await connection.run_sync(lambda tx: command.downgrade(alembic_config(tx), "0002"))
+    await directory.migrate()
+    user = (await directory.users([at.user]))[at.user]
+    assert (user.last_seen_ms, user.devices) == (0, {1: 4711})
 
 
 @every_adapter

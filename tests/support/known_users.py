@@ -32,6 +32,11 @@ class KnownUsers:
     async def note_written(self, pairs: Sequence[tuple[UserId, UserId]]) -> None:
         self.written.update(pairs)
 
+    async def note_seen(self, pairs: Sequence[tuple[UserId, int]]) -> None:
+        for user, seen_ms in pairs:
+            if user in self.users and seen_ms > self.users[user].last_seen_ms:
+                self.users[user] = replace(self.users[user], last_seen_ms=seen_ms)
+
     async def have_written(
         self, pairs: Sequence[tuple[UserId, UserId]]
     ) -> set[tuple[UserId, UserId]]:

@@ -31,6 +31,10 @@ class TroubledUsers(KnownUsers):
         await self._pass()
         await super().note_written(pairs)
 
+    async def note_seen(self, pairs: Sequence[tuple[UserId, int]]) -> None:
+        await self._pass()
+        await super().note_seen(pairs)
+
     async def have_written(
         self, pairs: Sequence[tuple[UserId, UserId]]
     ) -> set[tuple[UserId, UserId]]:

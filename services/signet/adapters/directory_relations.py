@@ -12,6 +12,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    or_,
     select,
     tuple_,
     union,
@@ -82,6 +83,7 @@ class SqlRelations(SqlStore):
                     devices[row.user_id],
                     frozenset(blocked[row.user_id]),
                     Audience(row.presence),
+                    row.last_seen_ms or 0,
                 )
                 for row in await _of_users(tx, account, users)
             }
@@ -97,6 +99,23 @@ class SqlRelations(SqlStore):
         known: Select[Any, Any] = select(bindparam("writer"), bindparam("reader")).where(*both)
         note = self._insert_new(contact).from_select(["user_id", "peer_id"], known)
         values = [{"writer": writer, "reader": reader} for writer, reader in pairs]
+
+        async def work(tx: AsyncConnection) -> None:
+            await tx.execute(note, values)
+
+        await self._write(work)
+
+    async def note_seen(self, pairs: Sequence[tuple[UserId, int]]) -> None:
+        if not pairs:
+            return
+        later = or_(account.c.last_seen_ms.is_(None), account.c.last_seen_ms < bindparam("seen_ms"))
+        note = (
+            update(account)
+            .where(account.c.user_id == bindparam("user"), later)
+            .values(last_seen_ms=bindparam("seen_ms"))
+        )
+        # in one order, so that two who note the same users do not wait for each other
+        values = [{"user": user, "seen_ms": seen_ms} for user, seen_ms in sorted(pairs)]
 
         async def work(tx: AsyncConnection) -> None:
             await tx.execute(note, values)

@@ -43,6 +43,7 @@ account = Table(
     Column("tries", Integer, nullable=False),
     Column("tries_since_ms", BigInteger, nullable=False),
     Column("former_recovery_hash", LargeBinary),
+    Column("last_seen_ms", BigInteger),
     sqlite_with_rowid=False,
 )
 

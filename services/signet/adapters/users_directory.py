@@ -11,7 +11,7 @@ Pairs = Sequence[tuple[UserId, UserId]]
 
 
 class DirectoryUsers:
-    """Reads in pieces of LOAD_USERS. Raises StoreUnavailable where the directory is away."""
+    """Asks in pieces of LOAD_USERS. Raises StoreUnavailable where the directory is away."""
 
     def __init__(self, directory: Relations) -> None:
         self._directory = directory
@@ -24,6 +24,10 @@ class DirectoryUsers:
 
     async def note_written(self, pairs: Pairs) -> None:
         await self._directory.note_written(pairs)
+
+    async def note_seen(self, pairs: Sequence[tuple[UserId, int]]) -> None:
+        for at in range(0, len(pairs), LOAD_USERS):
+            await self._directory.note_seen(pairs[at : at + LOAD_USERS])
 
     async def have_written(self, pairs: Pairs) -> set[tuple[UserId, UserId]]:
         found: set[tuple[UserId, UserId]] = set()

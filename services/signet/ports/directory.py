@@ -412,6 +412,10 @@ class Relations(Protocol):
         """Each first has written to each second; pairs with an unknown user are skipped."""
         ...
 
+    async def note_seen(self, pairs: Sequence[tuple[UserId, int]]) -> None:
+        """Users were last seen at these times (ms); only a later time changes anything."""
+        ...
+
     async def have_written(
         self, pairs: Sequence[tuple[UserId, UserId]]
     ) -> set[tuple[UserId, UserId]]:

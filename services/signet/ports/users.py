@@ -22,7 +22,10 @@ class Audience(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user as routers see it. `version` rises with each change."""
+    """A user as routers see it. `version` rises with each change but that of `last_seen_ms`.
+
+    `last_seen_ms` is when the user last went offline, 0 if that was never kept.
+    """
 
     id: UserId
     version: int
@@ -30,6 +33,7 @@ class User:
     devices: dict[int, int]  # device id → registration id
     blocked: frozenset[UserId]
     presence: Audience
+    last_seen_ms: int = 0
 
 
 class Users(Protocol):
@@ -45,6 +49,16 @@ class Users(Protocol):
 
     async def note_written(self, pairs: Sequence[tuple[UserId, UserId]]) -> None:
         """Each first has written to each second. Kept for as long as both exist."""
+        ...
+
+    async def note_seen(self, pairs: Sequence[tuple[UserId, int]]) -> None:
+        """Each user was last seen then, in milliseconds; durable when it returns.
+
+        An earlier time than the one that is kept, and unknown users, change nothing.
+
+        Raises:
+            StoreUnavailable: some may not be noted; note the same again.
+        """
         ...
 
     async def have_written(
