@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from signet.cluster.parts import environment, name_of, port_of
+from signet.cluster.pod import AGAIN_AFTER, AGAIN_CAP, CALM, next_wait
+from signet.ports.members import Kind
+
+
+def test_pods_are_named_like_those_of_a_stateful_set_lowest_first() -> None:
+    assert name_of(Kind.ROUTER, []) == "router-0"
+    assert name_of(Kind.ROUTER, ["router-0", "router-2", "gateway-1"]) == "router-1"
+
+
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [
+        ("ws://127.0.0.1:7400/v1/connect", 7400),
+        ("http://[::1]:7402", 7402),
+        ("127.0.0.1:7401", 7401),
+        ("[::1]:7401", 7401),
+        ("", 0),
+        ("http://host", 0),
+    ],
+)
+def test_the_port_of_an_address(address: str, port: int) -> None:
+    assert port_of(address) == port
+
+
+def test_a_first_life_takes_free_ports_and_the_next_one_comes_back_to_them() -> None:
+    first = environment("router-0", Path("/d"), {}, {}, {})
+    assert {value for name, value in first.items() if name.endswith("_PORT")} == {"0"}
+    said = {"admin": "http://127.0.0.1:4711", "link": "127.0.0.1:4712", "pid": 3}
+    again = environment("router-0", Path("/d"), {}, {}, said)
+    assert again["SIGNET_ADMIN_PORT"] == "4711"
+    assert again["SIGNET_LINK_PORT"] == "4712"
+    assert again["SIGNET_GRPC_PORT"] == "0"
+
+
+def test_what_the_cluster_says_wins_over_what_a_developer_has_set() -> None:
+    inherited = {"SIGNET_GRPC_PORT": "7401", "SIGNET_INBOX": "old", "SIGNET_LOG_LEVEL": "debug"}
+    told = environment("router-0", Path("/d"), {"inbox": "cassandra://h/k"}, inherited, {})
+    assert told["SIGNET_GRPC_PORT"] == "0"
+    assert told["SIGNET_INBOX"] == "cassandra://h/k"
+    assert told["SIGNET_LOG_LEVEL"] == "debug"
+    assert told["SIGNET_NAME"] == "router-0"
+
+
+def test_the_back_off_doubles_to_a_bound_and_is_forgotten_after_calm() -> None:
+    waits = [wait := next_wait(0, 0)]
+    waits += [wait := next_wait(wait, 0) for _ in range(9)]
+    assert waits[:3] == [AGAIN_AFTER, 2 * AGAIN_AFTER, 4 * AGAIN_AFTER]
+    assert waits[-1] == AGAIN_CAP
+    assert next_wait(waits[-1], CALM) == AGAIN_AFTER
