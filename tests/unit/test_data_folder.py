@@ -37,3 +37,20 @@ def test_a_broken_key_is_named_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "resume.key").write_bytes(b"short")
     with pytest.raises(ValueError, match=r"resume\.key"):
         DataFolder(tmp_path).key("resume")
+
+
+def test_processes_share_the_folder_and_keep_a_server_that_wants_it_alone_out(
+    tmp_path: Path,
+) -> None:
+    one, other, alone = (DataFolder(tmp_path / "data") for _ in range(3))
+    one.share()
+    other.share()
+    with pytest.raises(FolderInUse) as refused:
+        alone.lock()
+    assert refused.value.pid == 0
+    one.unlock()
+    other.unlock()
+    alone.lock()
+    with pytest.raises(FolderInUse):
+        one.share()
+    alone.unlock()

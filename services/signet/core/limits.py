@@ -91,6 +91,21 @@ MAX_HANDSHAKES = 2_000  # beyond it: OVERLOADED
 # New streams a second that a gateway admits, and the burst. Raise: storms hit the owners harder.
 ADMIT_RATE = 2_000.0
 ADMIT_BURST = 4_000  # with ADMIT_RATE
+# --- Moving between gateways --------------------------------------------------------------------
+
+# Of what a gateway admits, what it says that it takes from others. Raise: faster drains; those who
+# come by themselves wait longer.
+ACCEPT_PART = 0.5
+DRAIN_PART = 0.8  # of what survivors take, what a drain uses. Raise: no room for what comes between
+PACE_STEP = 0.05  # between two looks of a drain. Raise: moves come in larger bursts
+# Streams a second that a gateway asks to go where they belong by the ring. Raise: a gateway that
+# joins has its share sooner, and everybody notices more of it.
+REBALANCE_RATE = 50.0
+REBALANCE_PART = 0.5  # of what a target takes; all others share it
+# The ring must have been the same for so long. Lower: a pod that comes and goes moves people twice.
+MOVE_QUIET = 5.0
+REBALANCE_LOOK = 2_000  # streams that are compared with the ring in one tick. Raise: longer ticks
+
 # Redirects that a client follows in MOVE_PERIOD before it stays at the entry address.
 MAX_MOVES = 3
 MOVE_PERIOD = 300.0  # of MAX_MOVES
@@ -153,6 +168,9 @@ SHARDS_LOOK = 1.0
 PEER_RETRY = 0.2
 PEER_TIMEOUT = 5.0  # one call. Lower: a slow store of a peer costs a call more.
 
+# A send or a Hello that has waited so long for a shard without a known owner asks where the shard is
+# placed. Lower: more frames during a take-over.
+OWNER_ASKED = 1.0
 # A router says each second what it holds; its link is given up when it has not for so long (L7).
 HOLDING_MISSED = 3.5
 
@@ -211,6 +229,10 @@ USER_TTL = 60.0
 UNKNOWN_USER_TTL = 1.0
 # Users in an owner's memory. Lower: more reads of the directory.
 REMEMBERED_USERS = 200_000
+# How soon the directory is told that somebody went offline, all of that time together; and how
+# often of the same user. Raise: fewer writes; a crash, with Redis emptied, loses more of it.
+LAST_SEEN_DELAY = 1.0
+LAST_SEEN_PERIOD = 60.0  # see LAST_SEEN_DELAY
 # Users that one read of the directory brings.
 LOAD_USERS = 500
 
