@@ -155,9 +155,9 @@ LEASE_DRIFT = 0.5  # a taker waits so much longer than the lease
 # A shard that has had no living owner for so long is taken by whoever sees it, wherever it is
 # placed. Lower: routers that see different lists take for each other. Raise: such shards wait.
 SHARD_ORPHANED = 3.0
-# Shards are handed over when the routers' list has been quiet for so long. Lower: a pod that comes
-# and goes moves shards twice.
-REBALANCE_QUIET = 2.0
+# Shards are handed over when the routers' list has been quiet, and they here, for so long. Lower: a
+# pod that comes and goes moves shards twice, and they go back to one that just gave them away.
+REBALANCE_QUIET = 4.0
 HANDOVER_RATE = 100.0  # shards a second. Raise: more sends are held at once while they move.
 HANDOVER_AT_ONCE = 16  # of HANDOVER_RATE: shards that are stopped at the same time
 # How long a handover waits for what is under way; then the shard is kept, and tried again.
@@ -290,6 +290,29 @@ AUDIT_SPOOL_BYTES = 256 * MIB
 # One request of S3, and one part of a larger blob. Raise: fewer requests, more memory an upload.
 BLOB_TIMEOUT = 30.0
 BLOB_PART = 8 * MIB
+
+# --- Push ---------------------------------------------------------------------------------------
+
+# A user's devices get one background push in so long. Lower: batteries and the budgets of phones'
+# makers are used up sooner. Raise: messages wait longer for devices that nothing else wakes.
+PUSH_PERIOD = 20 * 60.0
+# Urgent ones of a user that go at once, and how often one more may. Raise: a person can be rung
+# out of bed by more strangers.
+PUSH_URGENT_BURST = 10
+PUSH_URGENT_EVERY = 30.0  # with PUSH_URGENT_BURST
+# A hint that is older wakes nobody. Longer than PUSH_PERIOD, or what waits for its end is lost.
+PUSH_TOO_OLD = 3600.0
+# Who is gone is not woken for so long. Raise: who comes back under the same token is woken later.
+PUSH_GONE = 24 * 3600.0
+# Users that a worker remembers: those woken in the last PUSH_PERIOD and those who wait, about 0.5
+# KiB each. Raise: more memory. Lower: hints are dropped for lack of room; or start more workers.
+PUSH_USERS = 200_000
+# Wake-ups under way in a worker. Raise: the receiver gets more at once.
+PUSH_AT_ONCE = 64
+# One try. Raise: a receiver that hangs takes places of PUSH_AT_ONCE for longer.
+PUSH_TIMEOUT = 5.0
+# Bytes of a receiver's answer that are read; nothing is made of them.
+PUSH_ANSWER = 4 * KIB
 
 # --- Pods ---------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from signet.ports.inbox import StoreUnavailable
 from signet.ports.presence import Seen, Status
 from signet.ports.users import User
 from signet.router.context import Context
+from signet.router.last_seen import LastSeen
 
 Watcher = tuple[int, int, ShardId]  # link, session, whose users of this shard it watches
 
@@ -24,6 +25,7 @@ class Presences:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._last_seen = LastSeen(context.users, context.clock, context.later, context.spawn)
         self._watchers: defaultdict[UserId, set[Watcher]] = defaultdict(set)
         self._watched: dict[Watcher, tuple[UserId, frozenset[UserId]]] = {}
         self._watching: defaultdict[tuple[int, int], set[ShardId]] = defaultdict(set)
@@ -55,7 +57,11 @@ class Presences:
 
     def _publish(self) -> None:
         dirty, self._dirty = self._dirty, set()
-        self._context.spawn(self._write({user: self.status(user) for user in dirty}))
+        statuses = {user: self.status(user) for user in dirty}
+        for user, status in statuses.items():
+            if status is Status.OFFLINE:
+                self._last_seen.gone(user, self._context.now_ms())
+        self._context.spawn(self._write(statuses))
         for user in dirty:
             for watcher in list(self._watchers.get(user, ())):
                 viewer = self._watched[watcher][0]
@@ -91,6 +97,12 @@ class Presences:
         users = {inbox.device.user for inbox in self._context.sessions.values()}
         if users:
             await self._write({user: self.status(user) for user in users})
+
+    async def stop(self) -> None:
+        """Whoever is still attached was last seen now."""
+        for user in {inbox.device.user for inbox in self._context.sessions.values()}:
+            self._last_seen.gone(user, self._context.now_ms())
+        await self._last_seen.note(at_once=True)
 
     # --- who watches --------------------------------------------------------------------------
 
@@ -144,8 +156,10 @@ class Presences:
             may = may and visible(loaded[user], loaded[viewer], (user, viewer) in written)
             status, last_seen_ms = Status.OFFLINE, 0
             if may:
-                record = seen.get(user)
-                status, last_seen_ms = self.status(user), record.last_seen_ms if record else 0
+                status = self.status(user)
+                last_seen_ms = max(loaded[user].last_seen_ms, self._last_seen.of(user))
+                if user in seen:
+                    last_seen_ms = max(last_seen_ms, seen[user].last_seen_ms)
             # Whoever may not see, and who looks at nobody, is told "offline" once and never more:
             # a frame at each change would tell that something changed.
             if may or told.get(user) != (status, last_seen_ms):

@@ -153,9 +153,11 @@ class Router:
     async def stop(self, patience_s: float = 2.0) -> None:
         """Write what waits, release the shards, end."""
         self._receipts.flush()
+        noting = self._spawn(self._presences.stop())
         await self._context.writer.stop(patience_s)
         await self._ownership.release_all()
         await self._context.people.stop()
+        await asyncio.wait([noting], timeout=patience_s)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
