@@ -5,11 +5,13 @@ import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from signet.adapters.presence_memory import MemoryPresence
 from signet.adapters.presence_redis import RedisPresence
+from signet.adapters.presence_sqlite import SqlitePresence
 from signet.core.ids import UserId
 from signet.ports.presence import PresenceStore, Seen, Status
 from tests.support.lanes import Server
@@ -30,12 +32,19 @@ def memory_presence() -> PresenceStore:
 
 
 @pytest.fixture
+def sqlite_presence(tmp_path: Path) -> PresenceStore:
+    return SqlitePresence(tmp_path / "shared.sqlite")
+
+
+@pytest.fixture
 def redis_presence(redis_server: Server) -> PresenceStore:
     return RedisPresence(f"redis://{redis_server.url}")
 
 
 every_adapter = pytest.mark.parametrize(
-    "presence", ["memory", pytest.param("redis", marks=pytest.mark.lane("redis"))], indirect=True
+    "presence",
+    ["memory", "sqlite", pytest.param("redis", marks=pytest.mark.lane("redis"))],
+    indirect=True,
 )
 
 

@@ -5,16 +5,22 @@
 | inbox | `sqlite:///PATH` |
 | directory | `sqlite:///PATH`, `postgresql://…` |
 | members | `memory:`, `sqlite:///PATH`, `redis://…`, `zookeeper://HOST:PORT,…` |
-| presence, rate limits | `memory:`, `redis://…` |
+| presence | `memory:`, `sqlite:///PATH`, `redis://…` |
+| rate limits | `memory:`, `redis://…` |
 | events | `memory:`, `log:` (memory, and a line of the log for each), `kafka://HOST:PORT,…` |
 | blobs | `file:///PATH`, `s3://KEY:SECRET@BUCKET?endpoint=…&region=…` |
+| push | `log:`, `webhook:https://HOST/PATH?secret_file=/PATH` |
+
+A SQLite file may be shared by processes of one machine, and by several ports; of those that
+share one, writers wait for each other. Rate limits in `memory:` are each process's own.
 
 A client library is imported where its URL asks for it: all of them double the time to start.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
 from signet.adapters import directory_sql
 from signet.adapters.directory_sql import SqlDirectory
@@ -29,6 +35,7 @@ from signet.ports.events import Events
 from signet.ports.inbox import InboxStore
 from signet.ports.members import Members
 from signet.ports.presence import PresenceStore
+from signet.ports.push import PushProvider
 from signet.ports.rate_limits import RateLimits
 from signet.telemetry import metrics
 
@@ -75,14 +82,18 @@ def open_members(url: str) -> Members:
 
 
 def open_presence(url: str, clock: Callable[[], float]) -> PresenceStore:
-    """`clock` is monotonic, in seconds. Raises: UnknownStore."""
+    """`clock` is monotonic, in seconds. Raises: UnknownStore, sqlite3.Error."""
     if url.startswith("redis"):
         from signet.adapters.presence_redis import RedisPresence
 
         return RedisPresence(url)
+    if url.startswith("sqlite:"):
+        from signet.adapters.presence_sqlite import SqlitePresence
+
+        return SqlitePresence(_path(url))
     if url == "memory:":
         return MemoryPresence(clock)
-    raise UnknownStore("presence", url, "memory, redis")
+    raise UnknownStore("presence", url, "memory, sqlite, redis")
 
 
 def open_rate_limits(url: str) -> RateLimits:
@@ -117,6 +128,37 @@ def open_blobs(url: str) -> Blobs:
     if url.startswith("s3:"):
         return _s3(urlsplit(url))
     raise UnknownStore("blobs", url, "file, s3")
+
+
+def open_push(url: str, clock: Callable[[], float] = time.time) -> PushProvider:
+    """`clock` is Unix time in seconds.
+
+    Raises: UnknownStore; ValueError, OSError: the webhook's URL or secret cannot be.
+    """
+    if url == "log:":
+        from signet.adapters.push_log import LogPush
+
+        return LogPush(clock)
+    if url.startswith("webhook:"):
+        from signet.adapters.push_webhook import WebhookPush
+
+        address, secret_file = _webhook(url.removeprefix("webhook:"))
+        return WebhookPush(address, Path(secret_file).read_bytes().strip(), clock)
+    raise UnknownStore("push", url, "log, webhook")
+
+
+def _webhook(url: str) -> tuple[str, str]:
+    """Where it is, and the file of its secret, which the receiver is not told.
+
+    Raises: ValueError.
+    """
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    files = [value for name, value in query if name == "secret_file"]
+    if len(files) != 1 or not files[0]:
+        raise ValueError("push: a webhook needs one ?secret_file=/PATH")
+    rest = [(name, value) for name, value in query if name != "secret_file"]
+    return parts._replace(query=urlencode(rest)).geturl(), files[0]
 
 
 def _s3(url: SplitResult) -> Blobs:
