@@ -16,14 +16,18 @@ COMMANDS = {
     "invite": "signet.cli.invite",
     "demo": "signet.cli.demo",
     "bench": "signet.cli.bench",
+    "cluster": "signet.cli.cluster",
     "settings": "signet.cli.settings_command",
+    "gateway": "signet.gateway.__main__",
+    "router": "signet.router.__main__",
+    "keys-service": "signet.keys.__main__",
 }
 
 
 def app(arguments: Sequence[str]) -> typer.Typer:
     """The application; only the command that is asked for is imported, where one is.
 
-    A command's module has a function of the command's name.
+    A command's module has a function of the command's name; `-` is `_`.
     """
     made = typer.Typer(
         no_args_is_help=True,
@@ -36,7 +40,11 @@ def app(arguments: Sequence[str]) -> typer.Typer:
     made.callback()(signet)
     wanted = [name for name in arguments[:1] if name in COMMANDS] or list(COMMANDS)
     for name in wanted:
-        made.command(name)(getattr(import_module(COMMANDS[name]), name))
+        found = getattr(import_module(COMMANDS[name]), name.replace("-", "_"))
+        if isinstance(found, typer.Typer):  # a group of commands
+            made.add_typer(found, name=name)
+        else:
+            made.command(name)(found)
     return made
 
 

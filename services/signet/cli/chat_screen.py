@@ -4,7 +4,6 @@ import asyncio
 from typing import ClassVar
 
 from rich.markup import escape
-from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -79,10 +78,10 @@ class ChatScreen(App[None]):
 
     def _news(self, news: News) -> None:
         if isinstance(news, Told):
-            self._add(Line(_styled(f"[{news.style}]{escape(news.text)}[/]")))
+            self._add(Line(look.styled(f"[{news.style}]{escape(news.text)}[/]")))
             return
         own, own_name = self._talk.client.user_id, self._talk.client.user_name
-        text = _styled(lines.line(news, own, own_name, self._talk.peer_name))
+        text = look.styled(lines.line(news, own, own_name, self._talk.peer_name))
         if known := self._lines.get(news.id):
             known.update(text)
         else:
@@ -98,18 +97,7 @@ class ChatScreen(App[None]):
         talk = self._talk
         beside = "typing …" if talk.typing else talk.presence if talk.online else ""
         who = f"[bold cyan]{escape(talk.peer_name)}[/]  [quiet]{beside}[/]"
-        self.query_one("#who", Static).update(_styled(who))
+        self.query_one("#who", Static).update(look.styled(who))
         connected = f"[warn]{talk.connection}[/]" if talk.connection else "[good]●[/] connected"
         ticks = "✓ sent  ✓✓ delivered  [read]✓✓[/] read"
-        self.query_one("#state", Static).update(_styled(f"{connected}   [quiet]{ticks}[/]"))
-
-
-def _styled(markup: str) -> Text:
-    """Markup with the names of `look.THEME`, as a text that textual draws."""
-    text = Text.from_markup(markup)
-    for span in list(text.spans):
-        style = look.THEME.styles.get(str(span.style))
-        if style is not None:
-            text.stylize(style, span.start, span.end)
-    text.spans = [span for span in text.spans if str(span.style) not in look.THEME.styles]
-    return text
+        self.query_one("#state", Static).update(look.styled(f"{connected}   [quiet]{ticks}[/]"))

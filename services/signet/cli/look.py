@@ -4,6 +4,7 @@ import sys
 from datetime import datetime
 
 from rich.console import Console
+from rich.text import Text
 from rich.theme import Theme
 
 from signet.client import Online, Status
@@ -42,6 +43,17 @@ def console(stderr: bool = False) -> Console:
     return Console(
         theme=THEME, stderr=stderr, highlight=False, soft_wrap=True, emoji=False, file=None
     )
+
+
+def styled(markup: str) -> Text:
+    """Markup with the names of THEME, as a text that textual draws."""
+    text = Text.from_markup(markup)
+    for span in list(text.spans):
+        style = THEME.styles.get(str(span.style))
+        if style is not None:
+            text.stylize(style, span.start, span.end)
+    text.spans = [span for span in text.spans if str(span.style) not in THEME.styles]
+    return text
 
 
 def is_terminal() -> bool:

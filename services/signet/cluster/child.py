@@ -22,6 +22,11 @@ class DidNotStart(Exception):
         super().__init__(f"{name} did not start; the end of {log}:\n{tail}")
         self.name, self.log, self.tail = name, log, tail
 
+    @property
+    def last_words(self) -> str:
+        """The last line of the log."""
+        return self.tail.strip().rpartition("\n")[2] or "it said nothing"
+
 
 class Child:
     """`python -m MODULE ARGUMENTS`, tied to this process: it is killed when this one ends.

@@ -21,6 +21,7 @@ from signet.ports.members import Kind
 READY_WITHIN = 120.0  # seconds from the start until all are ready, on a busy machine
 LOOK_EVERY = 0.1  # seconds between two looks while somebody waits for readiness
 STOPS_WITHIN = 20.0  # seconds that SIGTERM is given before SIGKILL
+DRAINS_WITHIN = 60.0  # seconds that a pod is given to become empty, when nobody says
 AWAY = frozenset({Phase.WAITING, Phase.ENDED})
 
 
@@ -151,7 +152,8 @@ class Cluster:
         before = self._seen.pop(pod.name, None)
         if now is not None:
             self._seen[pod.name] = now
-        return state(pod.kind, pod.name, phase, pod.restarts, pod.addresses, before, now)
+        failure = pod.failure.last_words if pod.failure is not None else ""
+        return state(pod.kind, pod.name, phase, pod.restarts, pod.addresses, before, now, failure)
 
     # --- waiting ------------------------------------------------------------------------------
 
@@ -237,17 +239,20 @@ class Cluster:
         """SIGCONT."""
         self.pod(name).resume()
 
-    async def drain(self, name: str) -> None:
-        """Ask it to give away what it holds. Its stage says how far it is.
+    async def drain(self, name: str, *, within_s: float = DRAINS_WITHIN, rate: float = 0.0) -> None:
+        """Ask it to give away what it holds; `rate` a second, 0: what the others accept.
+
+        Its stage says how far it is: `draining`, then `empty`.
 
         Raises:
             httpx.HTTPError: it does not answer.
         """
-        await self._looking.order(self.pod(name).admin, "drain")
+        order = {"deadline_s": within_s, "rate": rate}
+        await self._looking.order(self.pod(name).admin, "drain", order)
 
     async def undrain(self, name: str) -> None:
-        """Abort a drain. Raises: httpx.HTTPError."""
-        await self._looking.order(self.pod(name).admin, "undrain")
+        """Abort a drain. Raises: httpx.HTTPError: no answer, or there is none (any more)."""
+        await self._looking.order(self.pod(name).admin, "undrain", {})
 
     def add(self, kind: Kind) -> str:
         """One more; its name. `up` and `ready` wait for it."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import httpx
 import psutil
@@ -58,6 +59,6 @@ class Looking:
             return "does not answer"
         return "" if answer.is_success else answer.text.strip() or "not ready"
 
-    async def order(self, admin: str, what: str) -> None:
+    async def order(self, admin: str, what: str, body: Mapping[str, float]) -> None:
         """POST `what`. Raises: httpx.HTTPError when it does not answer or refuses."""
-        (await self._http.post(f"{admin}/v1/{what}")).raise_for_status()
+        (await self._http.post(f"{admin}/v1/{what}", json=body)).raise_for_status()

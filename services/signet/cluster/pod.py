@@ -122,6 +122,10 @@ class Pod:
         up = self.phase in {Phase.RUNNING, Phase.PAUSED}
         return str(self.addresses.get("admin", "")) if up else ""
 
+    @property
+    def paused(self) -> bool:
+        return self.phase is Phase.PAUSED
+
     def signal(self, number: signal.Signals) -> None:
         if self._child is not None:
             self._child.signal(number)

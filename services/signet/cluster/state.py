@@ -74,10 +74,14 @@ def state(
     addresses: Mapping[str, Any],
     before: Look | None,
     now: Look | None,
+    failure: str = "",
 ) -> PodState:
-    """A pod as two looks show it; `now` is None for one that does not run."""
+    """A pod as two looks show it; `now` is None for one that does not run.
+
+    `failure`: why its latest try to start failed.
+    """
     if now is None:
-        return PodState(kind, name, phase, pid=0, restarts=restarts)
+        return PodState(kind, name, phase, pid=0, restarts=restarts, why=failure)
     status = now.status
     return PodState(
         kind=kind,

@@ -71,3 +71,8 @@ def test_a_pod_that_wants_no_work_says_why() -> None:
 def test_a_pod_without_a_process_has_no_figures() -> None:
     pod = seen(FIRST, None)
     assert (pod.pid, pod.ready, pod.stage) == (0, False, "")
+
+
+def test_a_pod_that_could_not_start_says_its_last_words() -> None:
+    pod = state(Kind.KEYS, "keys-0", Phase.WAITING, 3, {}, None, None, "PORT_TAKEN: …")
+    assert (pod.why, pod.restarts, pod.ready) == ("PORT_TAKEN: …", 3, False)
