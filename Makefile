@@ -8,7 +8,7 @@ SOURCE := services tests tools
 LANES  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check format lint types layers protos protos-check breaking docs docs-check lock bench clean
+.PHONY: help install run demo test chaos check format lint types layers protos protos-check breaking docs docs-check lock bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ demo: $(READY) ## two people talk, the server is killed, nothing is lost
 
 test: $(READY) ## every suite and every lane that this machine can run (LANES=name,name for some alone)
 	@$(BIN)/python -m pytest $(if $(LANES),--lanes $(LANES)) $(ARGS)
+
+chaos: $(READY) ## people talk while every second something breaks: MINUTES=1 SEED=7 STORES=embedded|real
+	@$(BIN)/python -m tests.faults.chaos --minutes $(or $(MINUTES),1) --seed $(or $(SEED),7) --stores $(or $(STORES),embedded)
 
 check: $(READY) lint types layers protos-check docs-check ## everything that is checked without running it
 

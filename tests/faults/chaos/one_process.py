@@ -1,0 +1,110 @@
+"""`signet run` under chaos: one server, its files, and the doors to it."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from signet.cli.server_process import DidNotStart, ServerProcess
+from tests.faults.chaos.doors import LOOPBACK, Door, Where
+from tests.faults.chaos.faults import Fault, Kind, Part, Way
+from tests.faults.chaos.system import FILE, LATE, LIMITS_OFF, LINES, locked
+
+STARTS = 10
+SERVER = {
+    Kind.KILL: Way(2, 0.0, 1.0, 4.0),
+    Kind.TERM: Way(2, 0.0, 1.0, 4.0),
+    Kind.STOP: Way(1, 0.5, 6.0, 2.0),
+}
+
+
+class OneProcess:
+    """See `System`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.parts = [
+            Part("server", SERVER),
+            Part("doors", LINES),
+            Part("inbox.sqlite", FILE),
+            Part("directory.sqlite", FILE),
+        ]
+        self._data = folder / "server"
+        self._doors = {name: Door(self._behind(name)) for name in ("websocket", "grpc", "rest")}
+        self._server: ServerProcess
+
+    @property
+    def server(self) -> str:
+        return f"http://{LOOPBACK}:{self._doors['rest'].port}"
+
+    def _behind(self, name: str) -> Callable[[], list[Where]]:
+        def where() -> list[Where]:
+            address: str = getattr(self._server.addresses, name)
+            port = address.removesuffix("/v1/connect").rsplit(":", 1)[1]
+            return [(LOOPBACK, int(port))]
+
+        return where
+
+    async def start(self) -> None:
+        for door in self._doors.values():
+            await door.open()
+        public = {
+            "SIGNET_PUBLIC_WEBSOCKET": f"ws://{LOOPBACK}:{self._doors['websocket'].port}/v1/connect",
+            "SIGNET_PUBLIC_GRPC": f"{LOOPBACK}:{self._doors['grpc'].port}",
+        }
+        environment = {**os.environ, **LIMITS_OFF, **public}
+        self._server = ServerProcess(self._data, environment=environment)
+        await self._server.start()
+
+    async def suffer(self, fault: Fault) -> float:
+        match fault.part, fault.kind:
+            case "server", Kind.STOP:
+                self._server.signal(signal.SIGSTOP)
+                await asyncio.sleep(fault.lasts)
+                self._server.signal(signal.SIGCONT)
+            case "server", _:
+                return await self._end(fault)
+            case "doors", _:
+                await self._line(fault)
+            case file, _:
+                with locked(self._data / file):
+                    await asyncio.sleep(fault.lasts)
+        return time.monotonic()
+
+    async def _end(self, fault: Fault) -> float:
+        ended = time.monotonic()
+        await (self._server.kill() if fault.kind is Kind.KILL else self._server.stop())
+        await asyncio.sleep(fault.lasts)
+        await self._start_again()
+        return ended
+
+    async def _start_again(self) -> None:
+        """As a supervisor does: one that finds its file locked ends, and is started again."""
+        for _ in range(STARTS):
+            with contextlib.suppress(DidNotStart):
+                await self._server.start()
+                return
+        raise RuntimeError(f"the server did not start in {STARTS} tries")
+
+    async def _line(self, fault: Fault) -> None:
+        for door in self._doors.values():
+            match fault.kind:
+                case Kind.CUT:
+                    door.cut()
+                case Kind.STALL:
+                    door.stall()
+                case _:
+                    door.slow(LATE)
+        await asyncio.sleep(fault.lasts)
+        for door in self._doors.values():
+            door.flow()
+
+    def notes(self) -> list[str]:
+        return []
+
+    async def stop(self) -> None:
+        await self._server.kill()
+        for door in self._doors.values():
+            await door.close()
