@@ -10,6 +10,7 @@ import gc
 import math
 import os
 import socket
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from grpc import aio
 from signet.adapters import open as adapters
 from signet.adapters.inbox_sqlite import open_inbox
 from signet.adapters.users_directory import DirectoryUsers
+from signet.core.drain import Order
 from signet.data_folder import DataFolder
 from signet.gateway.config import GatewayConfig
 from signet.gateway.gateway import Gateway
@@ -107,7 +109,7 @@ class Standalone:
         """Send clients away, write what waits, give everything back."""
         self._ready = False
         if self.gateway is not None:
-            await self.gateway.drain(self.settings.drain_s, survivors=False)
+            await self.gateway.drain(Order(time.monotonic() + self.settings.drain_s))
         await self._stack.aclose()
 
     gateway: Gateway | None = None

@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
+from signet.core.drain import Order
 from tests.support.gateways import ALICE, World
 
 
@@ -80,6 +81,6 @@ async def test_health_says_serving_until_a_drain(here: World) -> None:
         request = health_pb2.HealthCheckRequest(service="signet.v1.Messaging")
         watch: Any = stub.Watch(request)  # a stream of statuses
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
-        await here.gateway.drain(0)
+        await here.gateway.drain(Order(0.0))
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
         watch.cancel()

@@ -1,6 +1,7 @@
 """A gateway is drained while people talk: they move, and nobody notices (S7, P6)."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -14,13 +15,16 @@ from signet.client import Client, ConnectionChanged, ConnectionState, Environmen
 from signet.client.client import Transport
 from signet.client.transports import grpc_stream, websocket
 from signet.client.transports.stream import Stream
+from signet.core.drain import Order
 from signet.data_folder import DataFolder
 from signet.gateway import Gateway
 from signet.ports.links import Routers
+from signet.ports.members import Kind, Member, State
 from signet.settings import Settings
 from signet.standalone import Standalone, address, gateway_config
 from tests.support.people import Person, running
 
+SECOND = Member(Kind.GATEWAY, "gateway-1", "", State.ACTIVE, 1, b"2", accepts=1_000.0)
 MESSAGES = 40  # each way, within the burst of a device's bucket
 
 
@@ -78,6 +82,7 @@ async def cluster(folder: Path, transport: Transport) -> AsyncIterator[Cluster]:
         await second.start()
         stack.push_async_callback(second.stop)
         assert server.gateway is not None
+        server.gateway.hub.neighbours.see([SECOND], 0.0)
         yield Cluster(server, [server.gateway, second], server.gateway, transport, folder)
 
 
@@ -100,7 +105,7 @@ async def test_people_who_talk_move_to_another_gateway_without_a_gap(
         await bob.client.send(a, "hi")
         await alice.reads(1)
         first, here.gateway = here.gateways[0], here.gateways[1]
-        draining = asyncio.create_task(first.drain(2.0))
+        draining = asyncio.create_task(first.drain(Order(time.monotonic() + 2.0)))
         for number in range(MESSAGES):
             await alice.client.send(b, str(number))
             await bob.client.send(a, str(number))

@@ -18,6 +18,7 @@ from signet.core.ids import UserId, show
 from signet.gateway import Gateway, GatewayConfig
 from signet.ports.inbox import InboxStore
 from signet.ports.links import Routers
+from signet.ports.members import Kind, Member, Members, State
 from signet.router.in_process import InProcessRouters
 from signet.router.router import Router, boot_clock
 from tests.support.known_users import KnownUsers
@@ -70,7 +71,7 @@ class World:
     @asynccontextmanager
     async def another_gateway(self, **config: Any) -> AsyncIterator["World"]:
         """A second gateway of the same cluster, before the same router."""
-        gateway = make_gateway(self.router, self.keys, name="gateway-1", **config)
+        gateway = make_gateway(self.router, self.keys, **{"name": "gateway-1", **config})
         await gateway.start()
         try:
             yield replace(self, gateway=gateway)
@@ -84,13 +85,25 @@ def make_gateway(
     *,
     chance: Callable[[], float] = random.random,
     links: Routers | None = None,
+    members: Members | None = None,
     **config: Any,
 ) -> Gateway:
     """Before a router of the same process, unless `links` leads elsewhere."""
     settings: dict[str, Any] = {"name": "gateway-0", "server_name": SERVER, "shards": SHARDS}
     settings |= {"resume_key": b"r" * 32, "tick": 0.02}
     links = links or InProcessRouters(router)
-    return Gateway(GatewayConfig(**(settings | config)), links, keys, chance=chance)
+    made = GatewayConfig(**(settings | config))
+    return Gateway(made, links, keys, members=members, chance=chance)
+
+
+def record(name: str, state: State = State.ACTIVE, **fields: Any) -> Member:
+    """What a gateway says of itself on the members' list."""
+    return Member(Kind.GATEWAY, name, "", state, 1, name.encode(), **({"accepts": 1e3} | fields))
+
+
+def router_record(name: str, address: str, state: State = State.ACTIVE) -> Member:
+    """What a router says of itself."""
+    return Member(Kind.ROUTER, name, address, state, 1, name.encode())
 
 
 @asynccontextmanager

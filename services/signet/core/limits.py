@@ -97,6 +97,9 @@ ADMIT_BURST = 4_000  # with ADMIT_RATE
 # come by themselves wait longer.
 ACCEPT_PART = 0.5
 DRAIN_PART = 0.8  # of what survivors take, what a drain uses. Raise: no room for what comes between
+# Streams a second that a drain asks at the least, where there would be time for slower. Raise: small
+# drains are over sooner, in a burst.
+DRAIN_RATE = 50.0
 PACE_STEP = 0.05  # between two looks of a drain. Raise: moves come in larger bursts
 # Streams a second that a gateway asks to go where they belong by the ring. Raise: a gateway that
 # joins has its share sooner, and everybody notices more of it.
@@ -168,7 +171,7 @@ SHARDS_LOOK = 1.0
 PEER_RETRY = 0.2
 PEER_TIMEOUT = 5.0  # one call. Lower: a slow store of a peer costs a call more.
 
-# A send or a Hello that has waited so long for a shard without a known owner asks where the shard is
+# A send or a Hello that waited so long for a shard whose owner is not known asks where the shard is
 # placed. Lower: more frames during a take-over.
 OWNER_ASKED = 1.0
 # A router says each second what it holds; its link is given up when it has not for so long (L7).

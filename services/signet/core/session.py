@@ -36,6 +36,8 @@ class Input(Enum):
     BYE = auto()  # or the client's half of the stream is over
     ATTACHED = auto()  # the owner follows the inbox
     DRAIN = auto()  # the pod is going
+    STAY = auto()  # it is not going after all
+    STRAY = auto()  # by the ring the device belongs at another gateway
     LEAVE = auto()  # the time for it is over
     HELLO_LATE = auto()
     OWNER_LATE = auto()  # the owner did not attach it in time
@@ -89,6 +91,8 @@ def _serving(state: State) -> dict[Input, Step]:
         Input.BYE: _close(Code.BYE),
         Input.ATTACHED: _stay(state),  # again, at a new owner
         Input.DRAIN: Step(State.DRAINING, Do.MOVE),
+        Input.STAY: _stay(State.ACTIVE),
+        Input.STRAY: _stay(state, Do.MOVE),
         Input.LEAVE: _close(Code.DRAINING),
         Input.HELLO_LATE: _stay(state),
         Input.OWNER_LATE: _stay(state),  # sends are held, not the stream (P7)
@@ -107,6 +111,8 @@ TABLE: dict[State, dict[Input, Step]] = {
         Input.BYE: _close(Code.BYE),
         Input.ATTACHED: _stay(State.OPENED),
         Input.DRAIN: _close(Code.DRAINING),
+        Input.STAY: _stay(State.OPENED),
+        Input.STRAY: _stay(State.OPENED),
         Input.LEAVE: _close(Code.DRAINING),
         Input.HELLO_LATE: _close(Code.HELLO_TIMEOUT),
         Input.OWNER_LATE: _stay(State.OPENED),
@@ -122,6 +128,8 @@ TABLE: dict[State, dict[Input, Step]] = {
         Input.BYE: _close(Code.BYE),
         Input.ATTACHED: Step(State.ACTIVE, Do.WELCOME),
         Input.DRAIN: _close(Code.DRAINING),
+        Input.STAY: _stay(State.GREETING),
+        Input.STRAY: _stay(State.GREETING),
         Input.LEAVE: _close(Code.DRAINING),
         Input.HELLO_LATE: _stay(State.GREETING),
         Input.OWNER_LATE: _close(Code.STORE_UNAVAILABLE),
@@ -130,7 +138,8 @@ TABLE: dict[State, dict[Input, Step]] = {
         Input.LOST: _FORGET,
     },
     State.ACTIVE: _serving(State.ACTIVE),
-    State.DRAINING: _serving(State.DRAINING) | {Input.DRAIN: _stay(State.DRAINING)},
+    State.DRAINING: _serving(State.DRAINING)
+    | {Input.DRAIN: _stay(State.DRAINING), Input.STRAY: _stay(State.DRAINING)},
     State.CLOSED: dict.fromkeys(Input, _CLOSED),
 }
 

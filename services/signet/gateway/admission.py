@@ -5,7 +5,7 @@ storm that is told its time comes back as a queue, not as a storm.
 """
 
 from signet.core.buckets import Bucket
-from signet.core.limits import BACKOFF_CAP
+from signet.core.limits import ACCEPT_PART, BACKOFF_CAP
 
 _SOONEST = 1.0  # seconds. Lower: a refused client is back before anything has changed.
 
@@ -38,6 +38,13 @@ class Admission:
         if wait > BACKOFF_CAP:  # the queue is long enough: start at its front again
             self._next_slot = now + _SOONEST
         return wait
+
+    def accepts(self, now: float) -> float:
+        """How many moved streams a second may be sent here; 0: it is full, or has a queue."""
+        if self._next_slot > now + _SOONEST:
+            return 0.0
+        room = min(self._most_streams - self.streams, self._most_handshakes - self.handshakes)
+        return max(0.0, min(self._rate * ACCEPT_PART, room))
 
     def greeted(self) -> None:
         """A handshake is over: the stream is ACTIVE."""

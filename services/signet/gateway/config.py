@@ -1,15 +1,8 @@
 """What a gateway is told when it starts. Times are seconds; the defaults are core/limits.py."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from signet.core import limits
-from signet.core.ids import UserId
-
-
-def nowhere_better(user: UserId) -> str:
-    """Where the ring has no better address for anybody: one process."""
-    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +10,6 @@ class GatewayConfig:
     """`name` is unique among gateways. `resume_key` is 32 secret bytes that all of them share.
 
     `origins`: what a browser's Origin may be; "*" allows all. Port 0 takes any free one.
-    `better_address`: where a user's devices belong, '' for here.
     """
 
     name: str
@@ -30,7 +22,6 @@ class GatewayConfig:
     grpc_port: int = 0
     origins: frozenset[str] = frozenset()
     routers: tuple[str, ...] = ("",)
-    better_address: Callable[[UserId], str] = nowhere_better
     send_burst: float = limits.SEND_BURST
     send_rate: float = limits.SEND_RATE
     frame_burst: float = limits.FRAME_BURST

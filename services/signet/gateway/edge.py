@@ -34,10 +34,6 @@ class Listening(Protocol):
         """Listen. Raises OSError where the port is taken."""
         ...
 
-    def stop_listening(self) -> None:
-        """Take no more streams; those that are open stay."""
-        ...
-
     async def stop(self) -> None:
         """End what is left at once."""
         ...

@@ -6,21 +6,30 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from signet.core.errors import Code, SignetError
-from signet.core.limits import BACKOFF_CAP
+import structlog
+
+from signet.core.drain import Order
+from signet.core.errors import Code
 from signet.core.session import Input
 from signet.gateway.config import GatewayConfig
+from signet.gateway.departure import Departure
 from signet.gateway.grpc_server import GrpcServer, Service
 from signet.gateway.hub import Hub
+from signet.gateway.neighbours import public_address
 from signet.gateway.websocket import WebSocketServer
 from signet.ports.links import Routers
+from signet.ports.members import Kind, Member, Members, State
 from signet.ports.tokens import VerificationKeys
+
+log = structlog.get_logger()
 
 
 class Gateway:
-    """`start`, `drain` if there is time, `stop`.
+    """See pod/service.Service; `start` before all, `drain` if there is time, `stop`.
 
-    `services` are further gRPC services on the gateway's port. `chance` is uniform in [0, 1).
+    `services` are further gRPC services on the gateway's port. With `members` the routers and the
+    other gateways are those of the list, and `config.name` is the name of one's own record; None is
+    one process: the routers of `config`, and nobody to drain to. `chance` is uniform in [0, 1).
     """
 
     def __init__(
@@ -30,6 +39,7 @@ class Gateway:
         keys: VerificationKeys,
         *,
         services: Sequence[Service] = (),
+        members: Members | None = None,
         clock: Callable[[], float] = time.monotonic,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         chance: Callable[[], float] = random.random,
@@ -37,8 +47,11 @@ class Gateway:
         self.hub = Hub(config, routers, keys, clock, now_ms)
         self._websocket = WebSocketServer(self.hub)
         self._grpc = GrpcServer(self.hub, services)
-        self._config = config
+        self._config, self._members = config, members
         self._chance = chance
+        self._following: asyncio.Task[None] | None = None
+        self._departure: Departure | None = None
+        self._leaving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen, and open the links.
@@ -47,9 +60,27 @@ class Gateway:
             OSError: a port is taken.
         """
         self.hub.start()
-        self.hub.owners.follow(self._config.routers)
+        if self._members is None:
+            self.hub.owners.follow(self._config.routers)
+        else:
+            self.hub.owners.follow((), {})
+            self._following = asyncio.create_task(self._follow(self._members))
         await self._websocket.start()
         await self._grpc.start()
+
+    async def _follow(self, members: Members) -> None:
+        """The list is a hint: what it says changes links and rings, never who owns what (L6)."""
+        async for there in members.watch():
+            try:
+                self._see(there)
+            except Exception:
+                log.exception("a members' list was not followed")
+
+    def _see(self, members: Sequence[Member]) -> None:
+        routers = [m for m in members if m.kind is Kind.ROUTER and m.address]
+        active = {m.name: m.address for m in routers if m.state is State.ACTIVE}
+        self.hub.owners.follow([m.address for m in routers], active)
+        self.hub.neighbours.see(members, self.hub.clock())
 
     @property
     def websocket_address(self) -> tuple[str, int]:
@@ -61,9 +92,7 @@ class Gateway:
         """Host and port that are bound."""
         return self._grpc.address
 
-    def follow_routers(self, addresses: Sequence[str]) -> None:
-        """The routers that there are now, by the members' list."""
-        self.hub.owners.follow(addresses)
+    # --- what the pod asks (pod/service.Service) ----------------------------------------------
 
     def not_ready(self) -> str:
         """Why it wants no new streams, '' when it does."""
@@ -71,34 +100,80 @@ class Gateway:
             return "draining"
         return "" if self.hub.owners.ready else "no router answers"
 
-    async def drain(self, period: float, *, survivors: bool = True) -> None:
-        """Ask every stream to move, spread over `period` seconds; then close what is left.
+    def load(self) -> int:
+        """Open streams."""
+        return len(self.hub.sessions)
 
-        With no survivors all are closed at once, and told when to come back.
+    def accepts(self) -> float:
+        """How many moved streams a second it takes now; 0 while it drains, is full or overrun."""
+        if self.not_ready():
+            return 0.0
+        return self.hub.admission.accepts(self.hub.clock())
+
+    def status(self) -> dict[str, object]:
+        """For people and the operator; no user data."""
+        hub, leaving = self.hub, self._departure
+        return {
+            "streams": self.load(),
+            "accepts": self.accepts(),
+            "routers": hub.owners.links,
+            "held_sends": len(hub.owners.held),
+            "skew": round(hub.neighbours.skew(self.load()), 3),
+            "drain": leaving.status() if leaving is not None else None,
+            "rebalance": {"mode": self._rebalance(), "asked": hub.strays.asked},
+        }
+
+    def _rebalance(self) -> str:
+        others = self.hub.neighbours.active.values()
+        if not others:
+            return "alone"
+        named = any(public_address(m, t) for m in others for t in ("websocket", "grpc"))
+        if not named:
+            return "off: no other gateway has a public address"
+        return "moving" if self.hub.strays.waiting else "even"
+
+    async def drain(self, order: Order) -> None:
+        """Ask every stream to move, as fast as the others accept; at the deadline close the rest.
+
+        With no other gateway all are closed at once, and told when to come back. Called again while
+        it runs, the same drain goes on under the new order.
         """
-        code = Code.DRAINING if survivors else Code.NO_SURVIVOR
-        self.hub.refusing = SignetError(code)
-        self._websocket.stop_listening()
-        self._grpc.stop_listening()
-        if survivors and period > 0:
-            await self._move(period)
-        for session in list(self.hub.sessions.values()):
-            if survivors:
-                session.happens(Input.LEAVE)
-            else:
-                session.end(code, retry_after_s=min(period, BACKOFF_CAP) * self._chance())
+        await self._refuse(Code.DRAINING if self.hub.neighbours.active else Code.NO_SURVIVOR)
+        if self._departure is None or self._leaving is None or self._leaving.done():
+            self._departure = Departure(self.hub, self.hub.neighbours, order, self._chance)
+            self._leaving = asyncio.create_task(self._departure.run())
+        else:
+            self._departure.order(order)
+        await asyncio.wait({self._leaving})
+        if not self._leaving.cancelled():
+            self._leaving.result()
 
-    async def _move(self, period: float) -> None:
-        """Half of the period to say it, at random moments; half for the last to move."""
-        loop = asyncio.get_running_loop()
+    async def _refuse(self, code: Code) -> None:
+        """Streams that come now are sent away by name, health checks fail; listening goes on."""
+        self.hub.refusing = code
+        self.hub.neighbours.leave(self.hub.clock())
+        await self._grpc.serving(False)
+
+    async def undrain(self) -> None:
+        """Ask nobody any more, and take streams again. Who was asked may still go."""
+        if self._leaving is not None:
+            self._leaving.cancel()
+            await asyncio.wait({self._leaving})
+        self._departure = self._leaving = None
+        self.hub.refusing = None
+        self.hub.neighbours.stay(self.hub.clock())
         for session in list(self.hub.sessions.values()):
-            loop.call_later(self._chance() * period / 2, session.happens, Input.DRAIN)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.hub.wait_empty(), period)
+            session.happens(Input.STAY)
+        await self._grpc.serving(True)
 
     async def stop(self) -> None:
         """End what is left, by name; then close all. Nothing is held any more."""
-        self.hub.refusing = self.hub.refusing or SignetError(Code.DRAINING)
+        for task in (self._following, self._leaving):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        self.hub.refusing = self.hub.refusing or Code.DRAINING
         for session in list(self.hub.sessions.values()):
             session.happens(Input.LEAVE)
         await self._websocket.stop()

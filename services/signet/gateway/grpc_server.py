@@ -51,7 +51,6 @@ class GrpcServer:
         self._server: grpc.aio.Server | None = None
         self._health = health.aio.HealthServicer()
         self._port = 0
-        self._stopping: asyncio.Task[None] | None = None
         self._edges: set[GrpcEdge] = set()
 
     @property
@@ -74,23 +73,20 @@ class GrpcServer:
         except RuntimeError as error:
             raise OSError(str(error)) from error
         await server.start()
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        await self.serving(True)
 
     async def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
         for name in ("", MESSAGING):
             await self._health.set(name, status)
 
-    def stop_listening(self) -> None:
-        """Health says so at once; streams that come now are closed by the hub, by name."""
-        if self._stopping is None:
-            status = health_pb2.HealthCheckResponse.NOT_SERVING
-            self._stopping = asyncio.create_task(self._set_health(status))
+    async def serving(self, serving: bool) -> None:
+        """What health says; streams that come all the same are closed by the hub, by name."""
+        status = health_pb2.HealthCheckResponse
+        await self._set_health(status.SERVING if serving else status.NOT_SERVING)
 
     async def stop(self) -> None:
         if self._server is not None:
             await self._server.stop(limits.LINGER if self._edges else 0)
-        if self._stopping is not None:
-            await self._stopping
 
     async def _connect(self, requests: AsyncIterator[bytes], context: Context) -> None:
         edge = GrpcEdge(self._hub, context)

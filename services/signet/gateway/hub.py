@@ -17,8 +17,10 @@ from signet.gateway.admission import Admission
 from signet.gateway.auth import Tokens
 from signet.gateway.config import GatewayConfig
 from signet.gateway.edge import Edge
+from signet.gateway.neighbours import Neighbours
 from signet.gateway.routers import Owners
 from signet.gateway.session import Session
+from signet.gateway.strays import Strays
 from signet.gateway.wheel import Wheel
 from signet.ports.links import Routers
 from signet.ports.tokens import VerificationKeys
@@ -44,8 +46,10 @@ class Hub:
         self.config, self.clock, self.now_ms = config, clock, now_ms
         self.sessions: dict[int, Session] = {}
         self.frames_in = self.frames_out = 0
-        self.refusing: SignetError | None = None  # no more streams, and why
+        self.refusing: Code | None = None  # no more streams, and why
         self.owners = Owners(self, routers)
+        self.neighbours = Neighbours(config.name)
+        self.strays = Strays(self, self.neighbours)
         now = clock()
         self.admission = Admission(
             streams=config.max_streams,
@@ -73,7 +77,7 @@ class Hub:
             SignetError: it is not admitted; the edge is to be finished with that code.
         """
         if self.refusing is not None:
-            raise self.refusing
+            raise SignetError(self.refusing)
         wait = self.admission.admit(self.clock())
         if wait:
             raise SignetError(Code.OVERLOADED, retry_after_s=wait)
@@ -170,6 +174,7 @@ class Hub:
         self._look_at(self._wheel.due(now), now)
         self._look_at_slow(now)
         self.owners.tick(now)
+        self.strays.tick(now)
         self._count()
 
     def _look_at(self, numbers: Iterable[int], now: float) -> None:
@@ -231,3 +236,4 @@ class Hub:
         for code, count in self._refusals.items():
             metrics.REFUSALS.labels(code.name).inc(count)
         self._refusals.clear()
+        metrics.GATEWAY_SKEW.set(self.neighbours.skew(len(self.sessions)))

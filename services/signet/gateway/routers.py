@@ -6,17 +6,15 @@ again, oldest first, then what they watch; only then what is new.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
 
 from signet.core.errors import Code, SignetError
-from signet.core.ids import Epoch, Incarnation, Position, ShardId
-from signet.core.limits import HOLDING_MISSED
+from signet.core.ids import Position, ShardId
+from signet.core.limits import HOLDING_MISSED, OWNER_ASKED
 from signet.core.link import (
-    ANY_EPOCH,
     ANY_INCARNATION,
     Acked,
     Answered,
@@ -32,8 +30,10 @@ from signet.core.link import (
     ToRouterBody,
 )
 from signet.core.session import State
+from signet.core.shards import place
 from signet.gateway.holding import Held, unavailable
 from signet.gateway.holding import Holding as HeldSends
+from signet.gateway.ownership import Owner, Ownership
 from signet.gateway.uplink import Uplink
 from signet.ports.links import Routers
 from signet.telemetry import metrics
@@ -48,28 +48,23 @@ log = structlog.get_logger()
 _SLOW_ANSWER = 0.5  # seconds after which an unanswered send counts as held
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Who has a shard, as far as is known here."""
-
-    uplink: Uplink
-    incarnation: Incarnation = ANY_INCARNATION
-    epoch: Epoch = ANY_EPOCH
-
-    def has(self, uplink: Uplink, epoch: Epoch) -> bool:
-        """Whether it is this one. A link's incarnation never changes."""
-        return self.uplink is uplink and self.epoch == epoch
-
-
 class Owners:
     """All links of a gateway. Nothing here waits."""
 
     def __init__(self, hub: "Hub", routers: Routers) -> None:
         self._hub, self._routers = hub, routers
         self._uplinks: dict[str, Uplink] = {}
-        self._owner: dict[ShardId, Owner] = {}
-        self._only: Owner | None = None  # one router has everything
-        self._refused: set[ShardId] = set()  # by who was thought to be the owner
+        self._unlisted: set[str] = set()  # not on the list any more, and holding shards
+        self._cluster = False  # each router says what it holds; no one has everything
+        self._active: Mapping[str, str] = {}
+        self._placed: dict[ShardId, str] | None = None
+        self._known: Ownership[Uplink] = Ownership()
+        self._streams: dict[ShardId, dict[int, Session]] = {}
+        self._watchers: dict[int, Session] = {}
+        self._watch_again: set[ShardId] = set()
+        self._unowned: dict[
+            ShardId, float
+        ] = {}  # wanted and nobody's: since when, or since it was asked for
         self._acks: dict[int, tuple[ShardId, Position]] = {}
         self._flushing = False
         self.held: HeldSends[Session] = HeldSends(hub.config.hold_time, hub.config.hold_bytes)
@@ -81,17 +76,35 @@ class Owners:
 
     # --- links --------------------------------------------------------------------------------
 
-    def follow(self, addresses: Iterable[str]) -> None:
-        """Keep a link to each of these routers, and to no others."""
+    def follow(self, addresses: Iterable[str], active: Mapping[str, str] | None = None) -> None:
+        """Keep a link to each of these routers.
+
+        `active`: name and address of those that shards are placed on; None: there is no members'
+        list, and a single router has everything. One that is not on the list any more keeps its
+        link while it holds shards: a list is a hint (L6), a link that speaks is none.
+        """
         wanted = set(addresses)
-        if len(wanted) > 1:
-            self._only = None  # each says what it holds
-        for address in self._uplinks.keys() - wanted:
+        self._cluster = self._cluster or active is not None
+        if active != self._active:
+            self._active, self._placed = active or {}, None
+        if self._cluster or len(wanted) > 1:
+            self._known.only = None
+        self._unlisted = {a for a in self._uplinks.keys() - wanted if self._is_owner(a)}
+        for address in self._uplinks.keys() - wanted - self._unlisted:
             self._uplinks.pop(address).stop()
         for address in wanted - self._uplinks.keys():
             uplink = Uplink(self._routers, address, self._hub.config.name, self)
             self._uplinks[address] = uplink
             uplink.start()
+
+    def _is_owner(self, address: str) -> bool:
+        return self._known.has_any(self._uplinks[address])
+
+    def _let_go(self, address: str) -> None:
+        """A router that is not on the list holds nothing any more."""
+        if address in self._unlisted and not self._is_owner(address):
+            self._unlisted.discard(address)
+            self._uplinks.pop(address).stop()
 
     async def close(self) -> None:
         """Detach all, hand over what waits, close the links."""
@@ -106,21 +119,24 @@ class Owners:
         """Whether at least one router answers."""
         return any(uplink.is_open for uplink in self._uplinks.values())
 
+    @property
+    def links(self) -> int:
+        """How many routers answer."""
+        return sum(uplink.is_open for uplink in self._uplinks.values())
+
     def opened(self, uplink: Uplink) -> None:
         """A link is there. A single router has everything, even before it says what it holds."""
-        if len(self._uplinks) == 1:
-            self._only = Owner(uplink)
+        if len(self._uplinks) == 1 and not self._cluster:
+            self._known.only = Owner(uplink)
             self._moved(None)
 
     def lost(self, uplink: Uplink) -> None:
         """A link is gone, and what was on it is unknown."""
-        for shard in [s for s, owner in self._owner.items() if owner.uplink is uplink]:
-            del self._owner[shard]
-        if self._only is not None and self._only.uplink is uplink:
-            self._only = None
+        self._known.lost(uplink)
         for held in self.held.all():
             if held.uplink is uplink:
                 held.uplink = None
+        self._let_go(uplink.address)
 
     # --- to owners ----------------------------------------------------------------------------
 
@@ -128,6 +144,7 @@ class Owners:
         """Attach a stream at its owner: now, or as soon as there is one."""
         frame, shard = session.attach_frame(), session.shard
         if frame is not None and shard is not None:
+            self._streams.setdefault(shard, {})[session.number] = session
             self.tell(shard, frame)
 
     def send(self, session: "Session", request: int, send: Send) -> None:
@@ -140,17 +157,23 @@ class Owners:
         if held.session.state is State.CLOSED:  # its device sends it again on its next stream
             self.held.answered(held.ticket)
             return
-        owner = self._owner.get(held.shard) or self._only
+        owner = self._known.of(held.shard)
         if owner is not None:
-            held.uplink = owner.uplink
-            body = Submit(held.ticket, held.session.address, held.send)
-            self._put(owner, held.shard, body)
+            self._submit_to(owner, held)
+
+    def _submit_to(self, owner: "Owner[Uplink]", held: "Held[Session]") -> None:
+        held.uplink = owner.link
+        self._put(owner, held.shard, Submit(held.ticket, held.session.address, held.send))
 
     def tell(self, shard: ShardId, body: ToRouterBody) -> None:
         """Anything that a new owner is told anew by `_moved`: dropped while there is none."""
-        owner = self._owner.get(shard) or self._only
+        owner = self._known.of(shard)
         if owner is not None:
             self._put(owner, shard, body)
+
+    def watches(self, session: "Session") -> None:
+        """It watches somebody: new owners are told so."""
+        self._watchers[session.number] = session
 
     def acked(self, session: "Session", up_to: Position) -> None:
         """The highest of a turn goes: an acknowledgement includes those below it."""
@@ -166,9 +189,15 @@ class Owners:
         known = self._acks.pop(session.number, None)
         if known is not None:
             self.tell(known[0], Acked(session.number, known[1]))
+        self._watchers.pop(session.number, None)
+        streams = self._streams.get(session.shard) if session.shard is not None else None
+        if streams is not None and session.shard is not None:
+            streams.pop(session.number, None)
+            if not streams:
+                del self._streams[session.shard]
 
-    def _put(self, owner: Owner, shard: ShardId, body: ToRouterBody) -> None:
-        owner.uplink.waiting.append(ToRouter(shard, body, owner.incarnation, owner.epoch))
+    def _put(self, owner: "Owner[Uplink]", shard: ShardId, body: ToRouterBody) -> None:
+        owner.link.waiting.append(ToRouter(shard, body, owner.incarnation, owner.epoch))
         self._flush_soon()
 
     def _flush_soon(self) -> None:
@@ -197,7 +226,7 @@ class Owners:
             elif isinstance(frame, Holding):
                 self._holding(uplink, frame)
             elif isinstance(frame, NotOwner):
-                self._not_owner(frame)
+                self._not_owner(uplink, frame)
             else:
                 self._on[type(frame)](frame)
 
@@ -219,48 +248,68 @@ class Owners:
 
     def _holding(self, uplink: Uplink, frame: Holding) -> None:
         """Every second: what this router holds. What is new or has another epoch has moved."""
-        moved = set()
-        for shard, epoch in frame.shards.items():
-            known = self._owner.get(shard)
-            if known is not None and (known.epoch > epoch or known.has(uplink, epoch)):
-                continue
-            self._owner[shard] = Owner(uplink, frame.incarnation, epoch)
-            if known is not None or self._only is None or shard in self._refused:
-                moved.add(shard)
-        self._refused -= moved
-        for shard in [s for s, o in self._owner.items() if o.uplink is uplink]:
-            if shard not in frame.shards:
-                del self._owner[shard]
+        moved = self._known.holding(uplink, frame.incarnation, frame.shards)
         uplink.heard(self._hub.clock(), frame.incarnation)
         if moved:
             self._moved(moved)
+        self._let_go(uplink.address)
 
-    def _not_owner(self, frame: NotOwner) -> None:
+    def _not_owner(self, uplink: Uplink, frame: NotOwner) -> None:
         """What the router read in the row is believed, if it is newer than what is known."""
-        known = self._owner.get(frame.shard)
-        if known is not None and known.epoch > frame.epoch:
-            return
-        found = [u for u in self._uplinks.values() if frame.owner and u.incarnation == frame.owner]
-        if found and frame.owner is not None:
-            self._owner[frame.shard] = Owner(found[0], frame.owner, frame.epoch)
+        owner = frame.owner or ANY_INCARNATION
+        found = [u for u in self._uplinks.values() if owner and u.incarnation == owner]
+        named = found[0] if found else None
+        if self._known.not_owner(uplink, frame.shard, frame.epoch, named, owner):
             self._moved({frame.shard})
-        else:
-            self._owner.pop(frame.shard, None)
-            self._refused.add(frame.shard)
 
     def _moved(self, shards: "set[ShardId] | None") -> None:
-        """New owners (None: of everything): attach, send again, watch again."""
-        sessions = list(self._hub.sessions.values())
-        for session in sessions:
-            if session.shard is not None and (shards is None or session.shard in shards):
+        """New owners (None: of everything): attach, send again; with the next tick, watch again."""
+        for shard in list(self._streams if shards is None else shards):
+            for session in list(self._streams.get(shard, {}).values()):
                 self.attach(session)
         for held in self.held.all():
             if shards is None or held.shard in shards:
                 self._submit(held)
-        for session in sessions:
-            for shard, watch in session.watch_frames():
-                if shards is None or shard in shards:
-                    self.tell(shard, watch)
+        if shards is None:
+            shards = {shard for s in self._watchers.values() for shard in s.watching}
+        self._watch_again |= shards
+
+    def _say_watches(self) -> None:
+        """Not at once, but once for all shards that moved in a tick: presence may be late (P8)."""
+        again, self._watch_again = self._watch_again, set()
+        for session in list(self._watchers.values()) if again else ():
+            for shard in again & session.watching:
+                self.tell(shard, session.watch_frame(shard))
+
+    # --- questions ----------------------------------------------------------------------------
+
+    def _ask(self, now: float) -> None:
+        """What is wanted and has had no owner for a while: ask where it is placed (L7).
+
+        By the oldest of what waits: who holds the shard takes it, another names the owner.
+        """
+        oldest: dict[ShardId, Held[Session]] = {}
+        for held in self.held.all():
+            oldest.setdefault(held.shard, held)
+        lost = {s for s in oldest.keys() | self._streams.keys() if self._known.of(s) is None}
+        self._unowned = {shard: self._unowned.get(shard, now) for shard in lost}
+        for shard, since in self._unowned.items():
+            if now - since >= OWNER_ASKED:
+                self._unowned[shard] = now
+                self._ask_for(shard, oldest.get(shard))
+
+    def _ask_for(self, shard: ShardId, send: "Held[Session] | None") -> None:
+        if self._placed is None:
+            self._placed = place(self._hub.config.shards, sorted(self._active))
+        uplink = self._uplinks.get(self._active.get(self._placed.get(shard, ""), ""))
+        if uplink is None:
+            return
+        if send is not None:
+            self._submit_to(Owner(uplink), send)
+        for session in list(self._streams.get(shard, {}).values())[:1]:
+            frame = session.attach_frame()
+            if frame is not None:
+                self._put(Owner(uplink), shard, frame)
 
     # --- time ---------------------------------------------------------------------------------
 
@@ -270,6 +319,8 @@ class Owners:
             self._hub.refused(Code.STORE_UNAVAILABLE)
             refusal: SignetError = unavailable()
             held.session.write(convert.answer_frame(held.request, held.refusal(refusal)))
+        self._ask(now)
+        self._say_watches()
         metrics.HELD_SENDS.set(self.held.older(now - _SLOW_ANSWER))
         metrics.HELD_BYTES.set(self.held.bytes)
         for uplink in self._uplinks.values():

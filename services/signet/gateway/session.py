@@ -4,6 +4,7 @@ No task, no queue and no timer a stream: frames go on from here at once, time-ou
 hub's wheel, and what is unanswered is in holding.py.
 """
 
+from collections.abc import KeysView
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ class Session:
     __slots__ = (
         "_attach", "_bucket", "_edge", "_frames", "_hello_request", "_hub", "_position",
         "_resumed", "_since", "_watching", "_written", "alarm", "heard", "heartbeat", "id",
-        "number", "shard", "slow", "state", "transport",
+        "number", "shard", "slow", "state", "told", "transport",
     )  # fmt: skip
 
     def __init__(self, hub: "Hub", edge: Edge, number: int, transport: str) -> None:
@@ -57,6 +58,7 @@ class Session:
         self.id = SessionId(b"")
         self.alarm = 0.0  # when the wheel rings for it
         self.slow = False  # more is pending than the network takes at once
+        self.told = ""  # of which gateway it was told that it belongs there
         self.shard: ShardId | None = None
         self._attach: Attach | None = None
         self._position = START
@@ -185,10 +187,17 @@ class Session:
             wanted.setdefault(shard_of(user, self._hub.config.shards), []).append(user)
         gone = self._watching.keys() - wanted.keys()
         self._watching = {shard: tuple(those) for shard, those in wanted.items()}
+        self._hub.owners.watches(self)
         for shard in (*gone, *wanted):
-            self._hub.owners.tell(shard, self._watch_frame(shard))
+            self._hub.owners.tell(shard, self.watch_frame(shard))
 
-    def _watch_frame(self, shard: ShardId) -> WatchUsers:
+    @property
+    def watching(self) -> KeysView[ShardId]:
+        """The shards of those whom it watches."""
+        return self._watching.keys()
+
+    def watch_frame(self, shard: ShardId) -> WatchUsers:
+        """Whom it watches in a shard."""
         return WatchUsers(self.number, self.address, self._watching.get(shard, ()))
 
     def _to_owner(self, body: ToRouterBody) -> None:
@@ -233,10 +242,6 @@ class Session:
             return self._attach
         return replace(self._attach, position=self._position, resume_counter=None, again=True)
 
-    def watch_frames(self) -> list[tuple[ShardId, WatchUsers]]:
-        """What it watches, by shard, to be said again to a new owner."""
-        return [(shard, self._watch_frame(shard)) for shard in self._watching]
-
     def attached(self, acknowledged: Position) -> None:
         """The owner follows the inbox, and the connection counter is durable (O4)."""
         then = step(self.state, Input.ATTACHED)
@@ -250,7 +255,7 @@ class Session:
             resume_token=self.resume_token(),
             resumed=self._resumed,
             heartbeat_s=int(self.heartbeat),
-            better_address=self._hub.config.better_address(self.address.device.user),
+            better_address=self._hub.strays.welcome(self),
             server_time_ms=self._hub.now_ms(),
             acknowledged=acknowledged,
         )
@@ -296,18 +301,24 @@ class Session:
         if then.do is Do.CLOSE:
             late = then.code is Code.STORE_UNAVAILABLE
             self.end(then.code or Code.INTERNAL, limits.STORE_RETRY_AFTER if late else 0.0)
-        elif then.do is Do.MOVE:
-            self._move(then.state)
         elif then.do is Do.FORGET:
             self._gone()
+        else:
+            self.state = then.state
 
-    def _move(self, then: State) -> None:
-        """S7, to those who announced it; the others are closed in their turn (T4)."""
-        if pb.CAPABILITY_RECONNECT not in self.capabilities:
+    def move(self, why: Input, to: str, after_s: float) -> None:
+        """Ask it to move: DRAIN or STRAY (S7). Without the capability it is closed by a drain (T4).
+
+        `to` is an address of its transport, '' for the entry address.
+        """
+        then = step(self.state, why)
+        if then.do is Do.CLOSE:
+            self.end(then.code or Code.DRAINING)
+        elif then.do is Do.MOVE and pb.CAPABILITY_RECONNECT in self.capabilities:
+            self.state = then.state
+            self.write(convert.reconnect_frame(to, after_s, self.resume_token()))
+        elif then.do is Do.MOVE and why is Input.DRAIN:
             self.end(Code.DRAINING)
-            return
-        self.state = then
-        self.write(convert.reconnect_frame("", 0.0, self.resume_token()))
 
     def end(self, code: Code, retry_after_s: float = 0.0, detail: str = "") -> None:
         """One Close, the last thing on the stream (T5)."""
@@ -326,7 +337,7 @@ class Session:
             self._to_owner(Detach(self.number))
             gone, self._watching = self._watching, {}
             for shard in gone:
-                self._hub.owners.tell(shard, self._watch_frame(shard))
+                self._hub.owners.tell(shard, self.watch_frame(shard))
         self._hub.left(self, greeted=greeted)
 
     # --- time ---------------------------------------------------------------------------------

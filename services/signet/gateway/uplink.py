@@ -32,7 +32,8 @@ class Uplink:
     def __init__(self, routers: Routers, address: str, gateway: str, owners: Following) -> None:
         self.waiting: list[ToRouter] = []
         self.incarnation: Incarnation | None = None
-        self._routers, self._address, self._gateway = routers, address, gateway
+        self.address = address
+        self._routers, self._gateway = routers, gateway
         self._owners = owners
         self._link: Link | None = None
         self._life: object = None
@@ -83,7 +84,7 @@ class Uplink:
                 await self._one_life()
                 wait = _AGAIN
             except ConnectionError as error:
-                log.info("a router does not answer", address=self._address, reason=str(error))
+                log.info("a router does not answer", address=self.address, reason=str(error))
             await asyncio.sleep(wait)
             wait = min(2 * wait, _AGAIN_MOST)
 
@@ -97,12 +98,12 @@ class Uplink:
             if self._life is life:  # nothing comes from a link that was given up
                 self._owners.deliver(self, frames)
 
-        link = await self._routers.open(self._address, self._gateway, deliver, self._broken.set)
+        link = await self._routers.open(self.address, self._gateway, deliver, self._broken.set)
         self._link = link
         try:
             self._owners.opened(self)
             await self._broken.wait()
-            log.warning("a link to a router is lost", address=self._address)
+            log.warning("a link to a router is lost", address=self.address)
         finally:
             self._link, self._life, self.waiting = None, None, []
             self._owners.lost(self)

@@ -45,12 +45,9 @@ class WebSocketServer:
             self._protocol, config.websocket_host, config.websocket_port, backlog=_BACKLOG
         )
 
-    def stop_listening(self) -> None:
+    async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-
-    async def stop(self) -> None:
-        self.stop_listening()
         gone = [asyncio.ensure_future(edge.gone()) for edge in self._edges]
         if gone:
             await asyncio.wait(gone, timeout=limits.LINGER)

@@ -49,6 +49,29 @@ PRE_KEYS_GIVEN = Counter("signet_pre_keys_given_total", "Pre-keys handed out", [
 REGISTRATIONS = Counter("signet_registrations_total", "Accounts registered")
 EVENTS_DROPPED = Counter("signet_events_dropped_total", "Push hints dropped for lack of room")
 REQUESTS = Counter("signet_keys_requests_total", "Requests to keys", ["route", "status"])
+GATEWAY_SKEW = Gauge(
+    "signet_gateway_skew", "Streams of this gateway in parts of the average of all; 1 is even"
+)
+DRAIN_LEFT = Gauge("signet_gateway_drain_left", "Streams that a drain has not asked to move yet")
+STRAYS_ASKED = Counter(
+    "signet_gateway_strays_asked_total", "Streams asked to go to their gateway by the ring"
+)
 LIMITS_AWAY = Counter(
     "signet_rate_limits_away_total", "Requests allowed since the limits' store was away"
+)
+PUSH_HINTS = Counter("signet_push_hints_total", "Push hints taken from the events")
+PUSH_UNWOKEN = Counter(
+    "signet_push_unwoken_total", "Push hints without a wake-up of their own", ["reason"]
+)
+PUSH_WAKES = Counter("signet_push_wakes_total", "Tries to wake a user's devices", ["outcome"])
+PUSH_WAITING = Gauge("signet_push_waiting", "Users whose hints wait for their time")
+PUSH_UNDER_WAY = Gauge("signet_push_under_way", "Wake-ups that the provider has not answered yet")
+PUSH_REMEMBERED = Gauge(
+    "signet_push_remembered_users", "Users of whom a push worker keeps a record"
+)
+PUSH_SECONDS = Histogram(
+    "signet_push_seconds",
+    "From a message to the wake-up that the provider has taken",
+    ["urgency"],
+    buckets=LATENCY_BUCKETS,
 )
