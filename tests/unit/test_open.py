@@ -37,6 +37,7 @@ async def test_embedded_urls_open_embedded_adapters(tmp_path: Path) -> None:
         ("rate limits", lambda: adapters.open_rate_limits("file:///x")),
         ("events", lambda: adapters.open_events("sqlite:///x", Path())),
         ("blobs", lambda: adapters.open_blobs("http://x")),
+        ("push", lambda: adapters.open_push("https://x")),
     ],
 )
 def test_an_unknown_url_is_refused_and_says_what_there_is(port: str, call: object) -> None:
