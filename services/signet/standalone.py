@@ -5,19 +5,15 @@ nothing (P1). The parts are those of a cluster; only what joins them is plain ca
 """
 
 import asyncio
-import errno
 import gc
 import math
 import os
-import socket
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
 import structlog
 from grpc import aio
 
@@ -26,11 +22,13 @@ from signet.adapters.inbox_sqlite import open_inbox
 from signet.adapters.users_directory import DirectoryUsers
 from signet.core.drain import Order
 from signet.data_folder import DataFolder
-from signet.gateway.config import GatewayConfig
+from signet.gateway.configured import gateway_config, resume_key
 from signet.gateway.gateway import Gateway
-from signet.keys.config import IdentityProvider, KeysConfig, RegistrationMode
+from signet.keys.configured import keys_config
 from signet.keys.server import KeysServer
 from signet.keys.service import Keys
+from signet.pod.listening import PortTaken, address, check_free
+from signet.pod.pod import GC_THRESHOLD
 from signet.ports.inbox import InboxStore
 from signet.ports.links import Routers
 from signet.router.in_process import InProcessRouters
@@ -41,19 +39,9 @@ from signet.v1 import keys_pb2
 
 log = structlog.get_logger()
 
-# Frames are many, short-lived and without cycles: with Python's own threshold, a quarter of an
-# owner's CPU goes into looking for cycles (tests/bench/bench_router.py).
-GC_THRESHOLD = (50_000, 50, 1_000)
-PROVIDER_TIMEOUT = 10.0  # seconds for the key set of an identity provider
+__all__ = ["Addresses", "PortTaken", "Standalone"]
+
 KEYS_SERVICE = keys_pb2.DESCRIPTOR.services_by_name["Keys"].full_name
-
-
-class PortTaken(Exception):
-    """Another program listens there. `setting` says which of ours wanted it."""
-
-    def __init__(self, setting: str, port: int) -> None:
-        super().__init__(f"{setting} {port} is taken")
-        self.setting, self.port = setting, port
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +146,7 @@ class Standalone:
             )
             return KEYS_SERVICE
 
-        config = gateway_config(settings, self._folder.key("resume"))
+        config = gateway_config(settings, "standalone", resume_key(settings, self._folder))
         gateway = Gateway(config, routers, keys.tokens, services=[add_keys])
         await gateway.start()
         self._stack.push_async_callback(gateway.stop)
@@ -183,73 +171,3 @@ class Standalone:
         if not self._ready or self.gateway is None:
             return "starting or stopping"
         return self.gateway.not_ready() or self._router_not_ready()
-
-
-def gateway_config(settings: Settings, resume_key: bytes) -> GatewayConfig:
-    """What the settings say to a gateway."""
-    origins = frozenset(one.strip() for one in settings.origins.split(",") if one.strip())
-    return GatewayConfig(
-        name="standalone",
-        server_name=settings.server_name,
-        resume_key=resume_key,
-        websocket_host=settings.host,
-        websocket_port=settings.websocket_port,
-        grpc_host=settings.host,
-        grpc_port=settings.grpc_port,
-        origins=origins,
-        send_burst=settings.send_burst,
-        send_rate=settings.send_rate,
-        hold_time=settings.hold_s,
-    )
-
-
-def keys_config(settings: Settings) -> KeysConfig:
-    """What the settings say to the keys service."""
-    return KeysConfig(
-        server_name=settings.server_name,
-        registration=RegistrationMode(settings.registration),
-        proof_of_work_bits=settings.proof_of_work_bits,
-        identity_provider=_identity_provider(settings),
-        registrations_an_hour=settings.registrations_an_hour,
-        logins_a_minute=settings.logins_a_minute,
-    )
-
-
-def _identity_provider(settings: Settings) -> IdentityProvider | None:
-    if not settings.identity_provider_jwks:
-        return None
-
-    async def fetch() -> dict[str, Any]:
-        try:
-            async with httpx.AsyncClient(timeout=PROVIDER_TIMEOUT) as client:
-                answer = await client.get(settings.identity_provider_jwks)
-                answer.raise_for_status()
-                return dict(answer.json())
-        except (httpx.HTTPError, ValueError) as error:
-            raise OSError(type(error).__name__) from error
-
-    return IdentityProvider(
-        issuer=settings.identity_provider_issuer,
-        audience=settings.identity_provider_audience,
-        fetch_jwks=fetch,
-        algorithm=settings.identity_provider_algorithm,
-    )
-
-
-def check_free(host: str, port: int, setting: str) -> None:
-    """Look before anything is started, so that all ports are refused in the same words.
-
-    Raises:
-        PortTaken: somebody listens there.
-    """
-    try:
-        socket.create_server((host, port)).close()
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise PortTaken(setting, port) from None
-
-
-def address(bound: tuple[str, int]) -> str:
-    host, port = bound
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

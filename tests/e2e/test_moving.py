@@ -18,10 +18,12 @@ from signet.client.transports.stream import Stream
 from signet.core.drain import Order
 from signet.data_folder import DataFolder
 from signet.gateway import Gateway
+from signet.gateway.configured import gateway_config
+from signet.pod.listening import address
 from signet.ports.links import Routers
 from signet.ports.members import Kind, Member, State
 from signet.settings import Settings
-from signet.standalone import Standalone, address, gateway_config
+from signet.standalone import Standalone
 from tests.support.people import Person, running
 
 SECOND = Member(Kind.GATEWAY, "gateway-1", "", State.ACTIVE, 1, b"2", accepts=1_000.0)
@@ -77,7 +79,7 @@ async def cluster(folder: Path, transport: Transport) -> AsyncIterator[Cluster]:
         server = Standalone(settings, wrap_routers=keep)
         await server.start()
         stack.push_async_callback(server.stop)
-        config = gateway_config(settings, DataFolder(folder / "server").key("resume"))
+        config = gateway_config(settings, "another", DataFolder(folder / "server").key("resume"))
         second = Gateway(replace(config, name="gateway-1"), links[0], NoKeys())
         await second.start()
         stack.push_async_callback(second.stop)

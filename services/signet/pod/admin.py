@@ -13,11 +13,11 @@ Document = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class DrainRequest(BaseModel):
-    """`POST /v1/drain`. `rate` 0 leaves it to what the survivors accept."""
+    """`POST /v1/drain`; no body is `{}`. `rate` 0 leaves it to what the survivors accept."""
 
     model_config = ConfigDict(extra="forbid")
 
-    deadline_s: float = Field(ge=0, le=24 * 3600)
+    deadline_s: float | None = Field(None, ge=0, le=24 * 3600)  # None: the setting leave_s
     rate: float = Field(0.0, ge=0, le=1e6)
 
 
@@ -28,7 +28,7 @@ class Controls(Protocol):
         """Plain JSON values, no user data."""
         ...
 
-    def drain(self, within_s: float, rate: float) -> bool:
+    def drain(self, within_s: float | None, rate: float) -> bool:
         """False: it is empty or gone already."""
         ...
 
@@ -59,7 +59,7 @@ class Admin:
 
     async def _drain(self, body: bytes) -> Answer:
         try:
-            wanted = DrainRequest.model_validate_json(body)
+            wanted = DrainRequest.model_validate_json(body or b"{}")
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "body"

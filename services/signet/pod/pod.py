@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from grpc import aio
 
 from signet.core import drain
 from signet.core.drain import Stage
@@ -23,12 +24,12 @@ from signet.core.ids import Incarnation
 from signet.data_folder import DataFolder
 from signet.pod.admin import Admin, Document
 from signet.pod.leaving import Leaving
-from signet.pod.listening import address, check_free
+from signet.pod.listening import PortTaken, address, check_free
 from signet.pod.record import Record
 from signet.pod.service import Service
 from signet.pod.stores import Stores
 from signet.ports.members import Kind, Member, Members, State
-from signet.settings import Settings
+from signet.settings import BadSettings, Settings
 from signet.telemetry.pages import Pages
 
 log = structlog.get_logger()
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 # owner's CPU goes into looking for cycles (tests/bench/bench_router.py).
 GC_THRESHOLD = (50_000, 50, 1_000)
 READY_LOOK = 0.05  # seconds between looks at whether a service that starts wants work
+ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - this is what cannot be dialled
 LOST = 6  # exit status of a process whose lease is over
 
 
@@ -44,7 +46,8 @@ LOST = 6  # exit status of a process whose lease is over
 class Running:
     """A service that has started. `address` and `public` as in ports/members.Member.
 
-    `listens`: what it says about where it listens. `documents`: more pages of the admin port.
+    No `address` is the admin port's. `listens`: what it says about where it listens. `documents`:
+    more pages of the admin port.
     """
 
     service: Service
@@ -74,6 +77,7 @@ class Pod:
         self._record: Record
         self._leaving: Leaving
         self._others: Sequence[Member] = ()
+        self._address = ""
         self.listens: dict[str, Any] = {}
 
     # --- start and end ------------------------------------------------------------------------
@@ -82,7 +86,7 @@ class Pod:
         """All ports answer when it returns; `listens` then says where.
 
         Raises:
-            FolderInUse, PortTaken, StoreUnavailable, UnknownStore, OSError.
+            BadSettings, FolderInUse, PortTaken, StoreUnavailable, UnknownStore, OSError.
         """
         try:
             await self._start(build)
@@ -94,6 +98,7 @@ class Pod:
         gc.set_threshold(*GC_THRESHOLD)
 
     async def _start(self, build: "Build") -> None:
+        check_reachable(self.settings)
         self.folder.share()
         self.stack.callback(self.folder.unlock)
         check_free(self.settings.host, self.settings.admin_port, "admin_port")
@@ -104,6 +109,7 @@ class Pod:
         self._leaving = Leaving(running.service, self._record.write, self.lost)
         self.stack.push_async_callback(self._leaving.close)
         admin = await self._serve_admin()
+        self._address = running.address or self.advertised(admin[1])
         self.listens = {
             "kind": self.kind.value,
             "name": self.name,
@@ -149,6 +155,18 @@ class Pod:
 
     # --- what others see ----------------------------------------------------------------------
 
+    def bind(self, server: aio.Server, setting: str) -> int:
+        """Let a gRPC server listen on the port of a setting; the port that it got.
+
+        Raises:
+            PortTaken: another program listens there.
+        """
+        wanted = getattr(self.settings, setting)
+        try:
+            return server.add_insecure_port(address((self.settings.host, wanted)))
+        except RuntimeError:
+            raise PortTaken(setting, wanted) from None
+
     def advertised(self, port: int) -> str:
         """Where other pods dial a port of this one."""
         return address((self.settings.advertise or self.settings.host, port))
@@ -158,7 +176,7 @@ class Pod:
         return Member(
             self.kind,
             self.name,
-            running.address,
+            self._address,
             self._state(),
             self._started_ms,
             self.incarnation,
@@ -219,8 +237,10 @@ class Pod:
             "members": [_shown(member) for member in await self.members.list()],
         }
 
-    def drain(self, within_s: float, rate: float) -> bool:
+    def drain(self, within_s: float | None, rate: float) -> bool:
         """See pod/admin.Controls."""
+        if within_s is None:
+            within_s = self.settings.leave_s
         return self._leaving.order(within_s, rate, ending=False, survivors=self._survivors())
 
     def undrain(self) -> bool:
@@ -230,6 +250,12 @@ class Pod:
     def end(self, within_s: float) -> None:
         """A signal has come: leave, then end."""
         self._leaving.order(within_s, 0.0, ending=True, survivors=self._survivors())
+
+
+def check_reachable(settings: Settings) -> None:
+    """Others dial what a pod advertises. Raises BadSettings."""
+    if not settings.advertise and settings.host in ANY_HOST:
+        raise BadSettings(f"advertise (SIGNET_ADVERTISE): needed where host is {settings.host}")
 
 
 Build = Callable[[Pod], Awaitable[Running]]

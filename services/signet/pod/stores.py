@@ -26,7 +26,7 @@ def urls(settings: Settings, folder: DataFolder) -> dict[str, str]:
         "members": folder.store("members"),
         "presence": folder.store("presence"),
         "limits": "memory:",
-        "events": folder.store("events"),
+        "events": "log:",
         "blobs": f"file://{folder.blobs}",
     }
     return {name: getattr(settings, name) or url for name, url in embedded.items()}
