@@ -24,7 +24,17 @@ from signet.core import limits as bounds
 from signet.settings_files import PREFIX, BadSettings, TomlWithFiles, WithFiles
 from signet.telemetry.logs import Format, Level
 
-__all__ = ["GROUPS", "LOOPBACK", "PREFIX", "SECRETS", "STORES", "BadSettings", "Settings", "load"]
+__all__ = [
+    "GROUPS",
+    "LOOPBACK",
+    "PREFIX",
+    "SECRETS",
+    "STORES",
+    "BadSettings",
+    "Settings",
+    "key_of",
+    "load",
+]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # Where a group of the table begins.
@@ -37,7 +47,7 @@ GROUPS = {
     "send_burst": "Limits and times",
     "log_format": "Logs",
 }
-# What a store's URL may begin with; adapters/open.py opens them.
+# What the URL of a store, or of push, may begin with; adapters/open.py opens them.
 STORES = {
     "inbox": ("sqlite", "cassandra"),
     "directory": ("sqlite", "postgresql"),
@@ -46,9 +56,10 @@ STORES = {
     "limits": ("memory", "redis", "rediss"),
     "events": ("memory", "log", "sqlite", "kafka", "kafka+ssl"),
     "blobs": ("file", "s3"),
+    "push": ("log", "webhook"),
 }
 # Settings that may hold a password: never shown, and read from `<name>_file` too.
-SECRETS = (*STORES, "push", "resume_key")
+SECRETS = (*STORES, "push_key", "resume_key")
 KEY_BYTES = 32
 
 
@@ -59,6 +70,11 @@ def data_home() -> Path:
 
 def _port(number: int, of: str) -> Any:
     return Field(number, ge=0, le=65535, description=f"Port of {of}; 0 takes any free one.")
+
+
+def key_of(value: str) -> bytes:
+    """What a setting that is a key says. Raises binascii.Error."""
+    return base64.b64decode(value, validate=True)
 
 
 def _store(of: str) -> Any:
@@ -113,7 +129,14 @@ class Settings(BaseSettings):
     push: str = Field(
         "",
         repr=False,
-        description="Where the push process sends its hints; empty: a line of the log for each.",
+        description="Where the push process sends its hints, `webhook:https://…?secret_file=…`;"
+        " empty: a line of the log for each.",
+    )
+    push_key: str = Field(
+        "",
+        repr=False,
+        description="At least 32 secret bytes in base64: what tokens of push hints are made with"
+        " (`ports/push.py`), the same for all push processes. Empty: a file in `data`.",
     )
     shards: int = Field(
         bounds.SHARDS,
@@ -238,11 +261,11 @@ class Settings(BaseSettings):
             raise ValueError(f"nothing is known of {value.partition(':')[0]!r}: {', '.join(known)}")
         return value
 
-    @field_validator("resume_key")
+    @field_validator("resume_key", "push_key")
     @classmethod
     def _long_enough(cls, value: str) -> str:
         try:
-            key = base64.b64decode(value, validate=True)
+            key = key_of(value)
         except binascii.Error:
             raise ValueError("this is not base64") from None
         if value and len(key) < KEY_BYTES:

@@ -14,7 +14,7 @@ from signet.ports.members import Kind
 from tests.support.people import Person, running
 
 pytestmark = pytest.mark.timeout(180)
-COUNTS = {Kind.ROUTER: 2, Kind.GATEWAY: 2, Kind.KEYS: 1}
+COUNTS = {Kind.ROUTER: 2, Kind.GATEWAY: 2, Kind.KEYS: 1, Kind.PUSH: 1}
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ COMMANDS = {
     "gateway": "signet.gateway.__main__",
     "router": "signet.router.__main__",
     "keys-service": "signet.keys.__main__",
+    "push": "signet.push.__main__",
 }
 
 

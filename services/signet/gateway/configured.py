@@ -1,10 +1,8 @@
 """What the settings say to a gateway."""
 
-import base64
-
 from signet.data_folder import DataFolder
 from signet.gateway.config import GatewayConfig
-from signet.settings import Settings
+from signet.settings import Settings, key_of
 
 
 def gateway_config(settings: Settings, name: str, resume_key: bytes) -> GatewayConfig:
@@ -28,4 +26,4 @@ def gateway_config(settings: Settings, name: str, resume_key: bytes) -> GatewayC
 
 def resume_key(settings: Settings, folder: DataFolder) -> bytes:
     """The setting's, or else the folder's, which the gateways of one machine share."""
-    return base64.b64decode(settings.resume_key) or folder.key("resume")
+    return key_of(settings.resume_key) or folder.key("resume")

@@ -16,11 +16,11 @@ import typer
 import uvloop
 
 from signet import settings as table
-from signet.adapters.open import UnknownStore
 from signet.core.limits import LEAVE_AGAIN
 from signet.data_folder import FolderInUse
 from signet.pod.listening import PortTaken
 from signet.pod.pod import Build, Pod
+from signet.pod.stores import StoreRefused
 from signet.ports.inbox import StoreUnavailable
 from signet.ports.members import Kind
 from signet.settings import BadSettings
@@ -119,7 +119,7 @@ def _line(listens: dict[str, Any]) -> str:
 def refusal_of(error: Exception) -> Refusal | None:
     """What a person is told; None for a bug, which keeps its traceback."""
     match error:
-        case BadSettings() | UnknownStore():
+        case BadSettings():
             return Refusal("SETTINGS", str(error), "signet settings lists them", SETTINGS)
         case PortTaken():
             text = f"port {error.port} ({error.setting}) is taken by another program"
@@ -128,9 +128,12 @@ def refusal_of(error: Exception) -> Refusal | None:
         case FolderInUse():
             text = f"process {error.pid} runs a whole server on {error.path}"
             return Refusal("DATA_IN_USE", text, "stop it, or give another --data", STORE)
-        case StoreUnavailable() | ConnectionError():
-            text = f"a store cannot be reached: {error}"
-            return Refusal("UNREACHABLE", text, "is its URL right, and does it run?", UNREACHABLE)
+        case StoreRefused():
+            advice = "is its URL right, and does it run?"
+            return Refusal("STORE", str(error), advice, UNREACHABLE)
+        case StoreUnavailable():
+            text = f"a store does not answer: {error}"
+            return Refusal("STORE", text, "does it run? start again when it does", UNREACHABLE)
     return None
 
 

@@ -4,18 +4,39 @@ A setting that is empty means the embedded one: a SQLite file in the data folder
 processes of one machine share.
 """
 
+import sqlite3
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from typing import Protocol, TypeVar
 
 from signet.adapters import open as adapters
 from signet.adapters.directory_sql import SqlDirectory
 from signet.data_folder import DataFolder
 from signet.ports.events import Events
-from signet.ports.inbox import InboxStore
+from signet.ports.inbox import InboxStore, StoreUnavailable
 from signet.ports.members import Members
 from signet.ports.presence import PresenceStore
+from signet.ports.push import PushProvider
 from signet.ports.rate_limits import RateLimits
-from signet.settings import Settings
+from signet.settings import PREFIX, Settings
+
+
+class StoreRefused(Exception):
+    """A store does not open. Says which setting names it, and why; never its URL."""
+
+    def __init__(self, setting: str, why: str) -> None:
+        super().__init__(f"{setting} ({PREFIX}{setting.upper()}): {why}")
+        self.setting = setting
+
+
+class Closes(Protocol):
+    """What every store can do."""
+
+    def close(self) -> Awaitable[None]: ...
+
+
+C = TypeVar("C", bound=Closes)
 
 
 def urls(settings: Settings, folder: DataFolder) -> dict[str, str]:
@@ -26,52 +47,67 @@ def urls(settings: Settings, folder: DataFolder) -> dict[str, str]:
         "members": folder.store("members"),
         "presence": folder.store("presence"),
         "limits": "memory:",
-        "events": "log:",
+        "events": folder.store("events"),
         "blobs": f"file://{folder.blobs}",
+        "push": "log:",
     }
     return {name: getattr(settings, name) or url for name, url in embedded.items()}
 
 
+@contextmanager
+def refusing(setting: str) -> Iterator[None]:
+    """What an adapter says when it does not open, with the name of the setting.
+
+    Raises:
+        StoreRefused.
+    """
+    try:
+        yield
+    except (StoreUnavailable, sqlite3.Error, OSError, ValueError) as error:
+        raise StoreRefused(setting, str(error) or type(error).__name__) from error
+
+
 class Stores:
-    """Each method opens one store, to be called once. All raise what adapters/open.py says."""
+    """Each method opens one store, to be called once. All raise StoreRefused."""
 
     def __init__(
         self, settings: Settings, folder: DataFolder, pod: str, stack: AsyncExitStack
     ) -> None:
         self._shards = settings.shards
         self._urls = urls(settings, folder)
-        self._spool = folder.path / "events" / pod  # audit events that wait: this pod's own
+        self._spool = folder.path / "spool" / pod  # audit events that wait: this pod's own
         self._stack = stack
 
     def inbox(self) -> InboxStore:
-        store = adapters.open_inbox(self._urls["inbox"], self._shards)
-        self._stack.push_async_callback(store.close)
-        return store
+        return self._open("inbox", lambda url: adapters.open_inbox(url, self._shards))
 
     async def directory(self) -> SqlDirectory:
-        directory = await adapters.open_directory(self._urls["directory"])
+        with refusing("directory"):
+            directory = await adapters.open_directory(self._urls["directory"])
         self._stack.push_async_callback(directory.close)
         return directory
 
     def members(self) -> Members:
-        members = adapters.open_members(self._urls["members"])
-        self._stack.push_async_callback(members.close)
-        return members
+        return self._open("members", adapters.open_members)
 
     def presence(self) -> PresenceStore:
-        presence = adapters.open_presence(self._urls["presence"], _boot_clock)
-        self._stack.push_async_callback(presence.close)
-        return presence
+        return self._open("presence", lambda url: adapters.open_presence(url, _boot_clock))
 
     def limits(self) -> RateLimits:
-        limits = adapters.open_rate_limits(self._urls["limits"])
-        self._stack.push_async_callback(limits.close)
-        return limits
+        return self._open("limits", adapters.open_rate_limits)
 
     def events(self) -> Events:
-        events = adapters.open_events(self._urls["events"], self._spool)
-        self._stack.push_async_callback(events.close)
-        return events
+        self._spool.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self._open("events", lambda url: adapters.open_events(url, self._spool))
+
+    def push(self) -> PushProvider:
+        return self._open("push", adapters.open_push)
+
+    def _open(self, name: str, opening: Callable[[str], C]) -> C:
+        with refusing(name):
+            store = opening(self._urls[name])
+        self._stack.push_async_callback(store.close)
+        return store
 
 
 def _boot_clock() -> float:
