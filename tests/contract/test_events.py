@@ -11,6 +11,7 @@ import pytest
 
 from signet.adapters.events_kafka import KafkaEvents, create_topics
 from signet.adapters.events_memory import MemoryEvents
+from signet.adapters.events_sqlite import SqliteEvents
 from signet.core.ids import UserId
 from signet.ports.events import Event, Events, Topic
 from tests.support.lanes import Server
@@ -41,6 +42,13 @@ def memory_events() -> Open:
 
 
 @pytest.fixture
+def sqlite_events(tmp_path: Path) -> Open:
+    return lambda: SqliteEvents(
+        tmp_path / "events.sqlite", tmp_path / uuid4().hex, dropped=lambda: None
+    )
+
+
+@pytest.fixture
 def kafka_events(kafka_server: Server, tmp_path: Path) -> Open:
     prefix = f"{uuid4().hex[:8]}."
     create_topics(kafka_server.url, partitions=2, replicas=1, prefix=prefix)
@@ -51,7 +59,7 @@ def kafka_events(kafka_server: Server, tmp_path: Path) -> Open:
 
 every_adapter = pytest.mark.parametrize(
     "open_events",
-    ["memory", pytest.param("kafka", marks=pytest.mark.lane("kafka"))],
+    ["memory", "sqlite", pytest.param("kafka", marks=pytest.mark.lane("kafka"))],
     indirect=True,
 )
 

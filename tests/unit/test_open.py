@@ -35,7 +35,7 @@ async def test_embedded_urls_open_embedded_adapters(tmp_path: Path) -> None:
         ("members", lambda: adapters.open_members("file:///x")),
         ("presence", lambda: adapters.open_presence("kafka://x", time.monotonic)),
         ("rate limits", lambda: adapters.open_rate_limits("file:///x")),
-        ("events", lambda: adapters.open_events("sqlite:///x", Path())),
+        ("events", lambda: adapters.open_events("http://x", Path())),
         ("blobs", lambda: adapters.open_blobs("http://x")),
         ("push", lambda: adapters.open_push("https://x")),
     ],

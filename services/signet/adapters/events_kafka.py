@@ -12,7 +12,6 @@ time; where it had got to is committed once a second.
 """
 
 import asyncio
-import json
 import logging
 import threading
 import time
@@ -26,9 +25,9 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from signet.adapters.events_lines import decode, encode
 from signet.adapters.events_spool import Spool
 from signet.core import limits
-from signet.core.ids import UserId
 from signet.ports.events import Event, Topic
 
 log = structlog.get_logger(__name__)
@@ -323,29 +322,3 @@ def _made(future: Future[None], deadline: float) -> bool:
             raise
         return False
     return True
-
-
-def encode(event: Event) -> bytes:
-    """An event as others read it from Kafka."""
-    fields = {
-        "topic": event.topic,
-        "user": event.user.hex(),
-        "type": event.type,
-        "at_ms": event.at_ms,
-        "device": event.device,
-        "urgent": event.urgent,
-    }
-    return json.dumps(fields, separators=(",", ":")).encode()
-
-
-def decode(line: bytes) -> Event:
-    """Raises: ValueError, KeyError."""
-    fields = json.loads(line)
-    return Event(
-        topic=Topic(fields["topic"]),
-        user=UserId(bytes.fromhex(fields["user"])),
-        type=str(fields["type"]),
-        at_ms=int(fields["at_ms"]),
-        device=int(fields["device"]),
-        urgent=bool(fields["urgent"]),
-    )

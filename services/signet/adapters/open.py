@@ -7,12 +7,13 @@
 | members | `memory:`, `sqlite:///PATH`, `redis://…`, `zookeeper://HOST:PORT,…` |
 | presence | `memory:`, `sqlite:///PATH`, `redis://…` |
 | rate limits | `memory:`, `redis://…` |
-| events | `memory:`, `log:` (memory, and a line of the log for each), `kafka://HOST:PORT,…` |
+| events | `memory:`, `log:`, `sqlite:///PATH`, `kafka://HOST:PORT,…` |
 | blobs | `file:///PATH`, `s3://KEY:SECRET@BUCKET?endpoint=…&region=…` |
 | push | `log:`, `webhook:https://HOST/PATH?secret_file=/PATH` |
 
 A SQLite file may be shared by processes of one machine, and by several ports; of those that
-share one, writers wait for each other. Rate limits in `memory:` are each process's own.
+share one, writers wait for each other. `log:` is memory, and a line of the log for each event.
+Rate limits in `memory:` are each process's own: several processes together allow so much more.
 
 A client library is imported where its URL asks for it: all of them double the time to start.
 """
@@ -108,15 +109,22 @@ def open_rate_limits(url: str) -> RateLimits:
 
 
 def open_events(url: str, spool: Path) -> Events:
-    """`spool` is a folder for audit events that wait. Raises: UnknownStore."""
+    """`spool` is this process's folder, for audit events that wait.
+
+    Raises: UnknownStore, and of sqlite: sqlite3.Error, OSError, ValueError.
+    """
     if url.startswith("kafka:"):
         from signet.adapters.events_kafka import KafkaEvents
 
         return KafkaEvents(urlsplit(url).netloc, spool, dropped=metrics.EVENTS_DROPPED.inc)
+    if url.startswith("sqlite:"):
+        from signet.adapters.events_sqlite import SqliteEvents
+
+        return SqliteEvents(_path(url), spool, dropped=metrics.EVENTS_DROPPED.inc)
     if url in {"memory:", "log:"}:
         memory = MemoryEvents()
         return LoggedEvents(memory) if url == "log:" else memory
-    raise UnknownStore("events", url, "memory, log, kafka")
+    raise UnknownStore("events", url, "memory, log, sqlite, kafka")
 
 
 def open_blobs(url: str) -> Blobs:

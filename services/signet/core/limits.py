@@ -288,6 +288,15 @@ SHARED_STORE_PAUSE = 1.0  # after a call that failed, Redis is not asked for so 
 EVENT_BUFFER = 10_000
 EVENT_TIMEOUT = 30.0  # a hint that Kafka does not take is dropped after this
 EVENT_FLUSH = 3.0  # how long closing waits for what is on its way
+# Events kept in SQLite. Hints that a group has not taken by then are dropped, counted; audit
+# events are lost to it, and that is logged as an error. Raise: a larger file.
+PUSH_HINTS_KEPT = 10_000
+AUDIT_EVENTS_KEPT = 100_000  # with PUSH_HINTS_KEPT
+# How often events of other processes are looked for in SQLite. Raise: later hints.
+LOCAL_EVENT_POLL = 0.25
+# What a process has taken is given to another when it died; so long that waits. Lower: a busy
+# process has its events repeated by another.
+LOCAL_EVENT_CLAIM = 5.0
 # Audit events on disk that wait for Kafka. What comes beyond is lost, and logged as an error.
 AUDIT_SPOOL_BYTES = 256 * MIB
 # One request of S3, and one part of a larger blob. Raise: fewer requests, more memory an upload.
@@ -328,3 +337,37 @@ LEAVE_AGAIN = 5.0
 # does not know. Raise: a new key is known later.
 TOKEN_KEYS_REFRESH = 60.0
 TOKEN_KEYS_RETRY = 1.0  # with TOKEN_KEYS_REFRESH
+
+# --- The journal and rows in Cassandra (durability.md J1–J6, W2) --------------------------------
+
+# One segment gathers up to this; a single append that is larger is one of its own. A row of
+# Cassandra holds half of its commitlog_segment_size. Raise: fewer, longer writes.
+SEGMENT_BYTES = 1 * MIB
+SEGMENTS_IN_FLIGHT = 4  # Raise: shorter waits on slow stores. Lower: more is gathered in one.
+# Segments in a partition of the journal. Raise: fewer deletions, larger partitions.
+JOURNAL_PARTITION = 64
+# What is not acknowledged for so long becomes rows (J5). Raise: fewer rows and deletions, more
+# memory, longer recoveries. Lower: a row, and later its deletion, for what is delivered slowly.
+ROW_AFTER = 3.0
+# A device of which nothing was heard for so long has its acknowledged position, last number and
+# connection written to the head of its inbox (J6). Raise: fewer such writes, longer recoveries.
+HEAD_AFTER = 10.0
+ROW_TICK = 0.5  # how often an owner looks for either
+# Rows of one device that are written at once. Raise: longer writes.
+ROW_BATCH_BYTES = 512 * KIB
+# What an owner holds that is in the journal and not yet in rows; beyond it sends wait (J5).
+JOURNAL_MEMORY = 128 * MIB
+RECORD_BYTES = 100  # of JOURNAL_MEMORY: what a record costs beside its body, about
+# Inboxes whose heads an owner remembers though all of them is durable. Lower: more reads of heads.
+REMEMBERED_INBOXES = 100_000
+# Rows outlive ITEM_TTL by this, so that a sweeper reports them (W2) before Cassandra drops them.
+ROW_GRACE = 7 * 24 * 3600
+# How long an append waits until it says that the store does not answer (it goes on meanwhile).
+STORE_PATIENCE = 1.0
+# One request to Cassandra; then its outcome is unknown. Lower: slow requests are made twice.
+CASSANDRA_TIMEOUT = 2.0
+CASSANDRA_AT_ONCE = 256  # requests of one router, beside segments. Raise: longer queues there.
+CONDITIONAL_AT_ONCE = 16  # light-weight transactions of one router. Raise: they hinder each other.
+# Between two tries of what is unknown (J2): doubled each time, up to the second.
+UNKNOWN_BACKOFF = 0.02
+UNKNOWN_BACKOFF_CAP = 0.5  # with UNKNOWN_BACKOFF. Raise: later answers after an outage.
