@@ -33,7 +33,11 @@ class Strays:
 
     @property
     def waiting(self) -> int:
-        """How many are known that are to be told yet."""
+        """How many are to be looked at or to be told yet."""
+        return len(self._to_look) + self._found
+
+    @property
+    def _found(self) -> int:
         return sum(map(len, self._waiting.values()))
 
     def welcome(self, session: Session) -> str:
@@ -77,7 +81,7 @@ class Strays:
             self._ask(now)
 
     def _look(self) -> None:
-        for _ in range(min(REBALANCE_LOOK - self.waiting, len(self._to_look))):
+        for _ in range(min(REBALANCE_LOOK - self._found, len(self._to_look))):
             session = self._hub.sessions.get(self._to_look.popleft())
             if session is not None and session.state is State.ACTIVE:
                 home = self._home(session)

@@ -21,64 +21,13 @@ from signet.core.link import (
     ToRouterBody,
     WatchUsers,
 )
-from signet.core.shards import shard_of
-from signet.gateway import GatewayConfig
-from signet.gateway.hub import Hub
-from signet.gateway.session import Session
 from signet.v1 import messaging_pb2 as pb
-from tests.support.gateways import ALICE, BOB, CAROL, SERVER, Keys
-from tests.support.scripted_routers import ScriptedRouters, turns
-from tests.support.streams import hello, send
+from tests.support.gateways import ALICE, BOB, CAROL
+from tests.support.one_gateway import Place, shards_of
+from tests.support.scripted_routers import turns
+from tests.support.streams import send
 
-SHARDS = 64
-A, B, C = (shard_of(user, SHARDS) for user in (ALICE, BOB, CAROL))
-
-
-class Edge:
-    """A transport that takes everything at once."""
-
-    def __init__(self) -> None:
-        self.frames: list[pb.ServerFrame] = []
-        self.pending = 0
-
-    def write(self, frame: bytes) -> None:
-        self.frames.append(pb.ServerFrame.FromString(frame))
-
-    def finish(self, frame: bytes, code: Code, retry_after_s: float) -> None:
-        self.write(frame)
-
-    @property
-    def kinds(self) -> list[str | None]:
-        return [frame.WhichOneof("body") for frame in self.frames]
-
-
-class Place:
-    """A hub with two routers, and Alice on it."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.keys, self.routers = Keys(), ScriptedRouters()
-        config = GatewayConfig(
-            name="gateway-0", server_name=SERVER, resume_key=b"r" * 32, shards=SHARDS
-        )
-        self.hub = Hub(config, self.routers, self.keys, lambda: self.now)
-        self.edge = Edge()
-        self.session = self.hub.open(self.edge, "websocket")
-
-    async def start(self, *addresses: str) -> None:
-        self.hub.owners.follow(addresses)
-        await turns()
-
-    async def say(self, frame: pb.ClientFrame, session: Session | None = None) -> None:
-        (session or self.session).receive(frame.SerializeToString())
-        await turns()
-
-    async def greet(self) -> None:
-        await self.say(hello(self.keys.token(ALICE)))
-
-    def pass_time(self, seconds: float) -> None:
-        self.now += seconds
-        self.hub.tick()
+A, B, C = shards_of(ALICE, BOB, CAROL)
 
 
 @pytest.fixture
