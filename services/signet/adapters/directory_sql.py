@@ -3,6 +3,8 @@
 SQLite: WAL, synchronous FULL, one writer at a time. What a crash can lose: nothing that returned.
 """
 
+import asyncio
+import sqlite3
 from pathlib import Path
 
 from alembic import command
@@ -17,6 +19,7 @@ from signet.adapters.directory_keys import SqlPreKeys
 from signet.adapters.directory_proofs import SqlProofs
 from signet.adapters.directory_relations import SqlRelations
 from signet.adapters.directory_telling import SqlTelling
+from signet.adapters.sqlite_file import OPENING_S, connect
 from signet.ports.inbox import StoreUnavailable
 
 MIGRATION_LOCK = 0x5169_6E65  # of PostgreSQL's advisory locks; any number that is ours alone
@@ -64,8 +67,11 @@ async def open_directory(url: str, *, migrate: bool = True) -> SqlDirectory:
         ValueError: the URL names another kind of database.
     """
     try:
-        directory = SqlDirectory(make_engine(_async_url(url)))
-    except (SQLAlchemyError, OSError) as error:
+        engine = make_engine(_async_url(url))
+        if engine.url.database and engine.dialect.name == "sqlite":
+            await asyncio.to_thread(_prepare, Path(engine.url.database))
+        directory = SqlDirectory(engine)
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise StoreUnavailable(type(error).__name__) from error
     if migrate:
         try:
@@ -74,6 +80,11 @@ async def open_directory(url: str, *, migrate: bool = True) -> SqlDirectory:
             await directory.close()
             raise
     return directory
+
+
+def _prepare(path: Path) -> None:
+    """Put the file into WAL mode, also while other processes make it."""
+    connect(path, durable=True, timeout_s=OPENING_S).close()
 
 
 def _async_url(url: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 
+from signet.adapters import sqlite_file
 from signet.core import limits
 from signet.core.ids import START, DeviceId, Epoch, Incarnation, Position, ShardId
 from signet.ports.inbox import (
@@ -46,10 +47,7 @@ CREATE TABLE IF NOT EXISTS shard (
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection that is durable when COMMIT returns."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    return connection
+    return sqlite_file.connect(path, durable=True, timeout_s=1.0)
 
 
 def _fence(db: sqlite3.Connection, shard: ShardId, epoch: Epoch) -> None:

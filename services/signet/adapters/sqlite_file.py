@@ -44,7 +44,7 @@ def connect(path: Path, *, durable: bool, timeout_s: float) -> sqlite3.Connectio
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Of processes that open a new file at once, SQLite refuses some without waiting: try again."""
+    """SQLite refuses this without waiting while another process makes the file: try again."""
     deadline = time.monotonic() + OPENING_S
     while True:
         try:
