@@ -51,6 +51,7 @@ class Leaving:
         self.life, effects = drain.happens(before, event, self._clock())
         for effect in effects:
             if isinstance(effect, drain.Die):
+                self._task.cancel()  # what waits is not done any more
                 self._die()
             self._generation += isinstance(effect, drain.Undrain)
             self._effects.put_nowait((self._generation, effect))

@@ -76,6 +76,7 @@ class Pod:
         self._running: Running
         self._record: Record
         self._leaving: Leaving
+        self._started = False
         self._others: Sequence[Member] = ()
         self._address = ""
         self.listens: dict[str, Any] = {}
@@ -106,7 +107,8 @@ class Pod:
         running = self._running = await build(self)
         self.stack.push_async_callback(running.service.stop)
         self._record = Record(self.members, self._member)
-        self._leaving = Leaving(running.service, self._record.write, self.lost)
+        self._leaving = Leaving(running.service, self._record.write, lambda: self._die(LOST))
+        self._started = True
         self.stack.push_async_callback(self._leaving.close)
         admin = await self._serve_admin()
         self._address = running.address or self.advertised(admin[1])
@@ -151,7 +153,10 @@ class Pod:
     def lost(self) -> None:
         """The lease is over: this process ends now, and nothing follows from anything (L3)."""
         log.warning("another owner took over, or this process was stopped for too long; it ends")
-        self._die(LOST)
+        if self._started:
+            self._leaving.happens(drain.Lost())
+        else:
+            self._die(LOST)
 
     # --- what others see ----------------------------------------------------------------------
 
