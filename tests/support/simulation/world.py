@@ -67,7 +67,7 @@ class Scope(NamedTuple):
     retries: int = 0  # sends that are made again at another owner
     lies: int = 0  # acknowledgements above what was sent
     lives: int = 0  # incarnations after the first ones
-    memory: int = 100
+    memory: int = 100_000  # bytes
     row_after: float = 1.0
     turns: int = 1  # forgets, releases
     steps: int = 0  # of the wall clock, backwards

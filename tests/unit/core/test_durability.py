@@ -38,9 +38,9 @@ def put(seq: int, epoch: int = 2) -> Put:
     return Put(SHARD, DEVICE, Position(epoch, seq), 0, b"%d" % seq)
 
 
-def owner(memory_items: int = 100) -> Core:
+def owner(memory_bytes: int = 10_000) -> Core:
     parts = Parts(OwnLease(US, 4.0, 0.5), Watch(0.5), Journal(US, 8), Memory(), Shards(US))
-    core = Core(parts, row_after=3.0, memory_items=memory_items)
+    core = Core(parts, row_after=3.0, memory_bytes=memory_bytes)
     core.lease.registered(0.0)
     core.compare(ROW)
     return core
@@ -65,7 +65,7 @@ def test_both_sends_of_a_segment_follow_from_its_confirmation() -> None:  # J1, 
 
 
 def test_sends_are_refused_when_memory_is_short_and_taken_again_after_rows() -> None:  # J5
-    core = owner(memory_items=1)
+    core = owner(memory_bytes=1)
     assert core.append(1, SHARD, Epoch(2), [put(1)])
     [segment] = core.write(0.0)
     assert isinstance(segment, WriteSegment)
@@ -115,8 +115,8 @@ def test_a_reader_that_saw_less_than_the_seal_reads_again() -> None:  # R1
     recovery.start()
     dead = LeaseRow(DEAD, 7, 4.0, True, 1, None)
     assert recovery.lease_read(dead) == [ReadJournal(DEAD, 1, SHARD)]
-    assert recovery.journal_read(()) == [Seal(DEAD, 0)]
-    again = recovery.sealed(Seal(DEAD, 0), dead._replace(seal=1))
+    assert recovery.journal_read(()) == [Seal(DEAD, 0, SHARD)]
+    again = recovery.sealed(Seal(DEAD, 0, SHARD), dead._replace(seal=1))
     assert again == [ReadJournal(DEAD, 1, SHARD)]
     late = Segment(DEAD, 1, (put(1, epoch=1),))
     assert recovery.journal_read((late,)) == [WriteRows(DEVICE, (put(1, epoch=1),))]

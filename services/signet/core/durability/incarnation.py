@@ -18,7 +18,9 @@ from signet.core.durability.operations import (
     Effect,
     End,
     LeaseRow,
+    Noted,
     Operation,
+    Put,
     ReadJournal,
     ReadLease,
     ReadShard,
@@ -29,12 +31,13 @@ from signet.core.durability.operations import (
     Segment,
     ShardRow,
     SwapShard,
+    Sweep,
     Trim,
     WriteRows,
     WriteSegment,
 )
 from signet.core.durability.shards import Shards
-from signet.core.ids import START, DeviceId, Epoch, ShardId
+from signet.core.ids import DeviceId, Epoch, Position, ShardId
 
 
 class Parts(NamedTuple):
@@ -48,20 +51,27 @@ class Parts(NamedTuple):
 
 
 class Incarnation:
-    """See the module's text. `row_after` is seconds, `memory_items` the bound of J5."""
+    """See the module's text. `row_after`, `head_after` are seconds, `memory_bytes` J5's bound."""
 
-    __slots__ = ("journal", "lease", "memory", "memory_items", "row_after", "shards", "watch")
+    __slots__ = (
+        "head_after", "journal", "lease", "memory", "memory_bytes", "row_after", "shards", "watch",
+    )  # fmt: skip
 
-    def __init__(self, parts: Parts, row_after: float, memory_items: int) -> None:
+    def __init__(
+        self, parts: Parts, row_after: float, memory_bytes: int, head_after: float | None = None
+    ) -> None:
         self.lease, self.watch, self.journal, self.memory, self.shards = parts
         self.row_after = row_after
-        self.memory_items = memory_items
+        self.head_after = row_after if head_after is None else head_after
+        self.memory_bytes = memory_bytes
 
     # --- calls ------------------------------------------------------------------------------
 
     def append(self, token: int, shard: ShardId, epoch: Epoch, records: Sequence[Record]) -> bool:
         """Queue it for the next segment. False: not ours in that epoch, or no memory (J5)."""
-        if not self.shards.appends(shard, epoch) or self.full():
+        if not self.shards.appends(shard, epoch):
+            return False
+        if self.full() and any(isinstance(record, Put) for record in records):
             return False
         if not self.shards.serves(shard) and any(isinstance(r, Acked) for r in records):
             return False  # R3: nothing is trimmed before the earlier epochs are rows
@@ -71,10 +81,7 @@ class Incarnation:
 
     def full(self) -> bool:
         """Items that are not rows are not evicted: sends are refused instead (J5)."""
-        held = sum(map(len, self.memory.items.values()))
-        waiting = sum(len(records) for _, records in self.journal.waiting)
-        trying = sum(len(segment.records) for segment in self.journal.submitted.values())
-        return held + waiting + trying >= self.memory_items
+        return self.memory.bytes + self.journal.bytes >= self.memory_bytes
 
     def write(self, now: float) -> list[Effect]:
         """All that waits as one segment (J1)."""
@@ -85,14 +92,24 @@ class Incarnation:
 
     def wake(self, now: float) -> list[Effect]:
         """Once a second: renew, with the mark (L1, J4); old items become rows (J5)."""
+        effects = self.renew(now)
+        return effects if self.lease.ended else [*effects, *self.age(now)]
+
+    def renew(self, now: float) -> list[Effect]:
         if self.lease.over(now):
             return [End("the lease ended")]
-        effects: list[Effect] = []
         renewal = self.lease.renew(now, self.journal.mark())
-        if renewal is not None:
-            effects.append(renewal)
-        effects += self.memory.aged(now - self.row_after)
-        return effects
+        return [] if renewal is None else [renewal]
+
+    def age(self, now: float) -> list[Effect]:
+        """Items that are old become rows (J5), heads of quiet devices are saved (J6).
+
+        Where memory is short, all items do.
+        """
+        if self.lease.over(now):
+            return [End("the lease ended")]
+        row_after = 0.0 if self.full() else self.row_after
+        return [*self.memory.aged(now - row_after), *self.memory.heads(now - self.head_after)]
 
     def look(self, now: float, row: LeaseRow) -> list[Effect]:
         """Another's lease was read (L2)."""
@@ -113,19 +130,25 @@ class Incarnation:
             return [End("the lease ended")]
         if not self.shards.release(shard, taker_ready):
             return []
-        if self.journal.submitted or self.journal.waiting:
-            return []
-        row = self.shards.held[shard]
-        if self.memory.flushed(row):
+        if self.memory.flushed(self.shards.held[shard]):
+            self.memory.forget_shard(shard)
             return [self.shards.give(shard)]
-        return list(self.memory.aged(now, shard))
+        effects: list[Effect] = []
+        for device in list(self.memory.devices.get(shard, ())):
+            effects += filter(None, (self.memory.rows(device, now), self.memory.head(device)))
+        return effects
 
     def forget(self, device: DeviceId) -> list[Effect]:
-        """An idle inbox may leave memory once its last number is durable (J6)."""
-        busy = self.journal.submitted or self.journal.waiting or not self.memory.idle(device)
-        if busy or device not in self.memory.last:
+        """An idle inbox leaves memory once its last number is durable (J6); else that is saved."""
+        if not self.memory.open.get(device):
+            self.memory.forget(device)
             return []
-        return [SaveLast(device, self.memory.last[device])]
+        head = None if self.memory.items.get(device) else self.memory.head(device)
+        return [] if head is None else [head]
+
+    def sweep(self, device: DeviceId, position: Position, shard: ShardId) -> list[Effect]:
+        """What a served inbox holds up to there is too old (W2)."""
+        return [Sweep(device, position, shard)] if self.shards.serves(shard) else []
 
     # --- answers ------------------------------------------------------------------------------
 
@@ -140,7 +163,7 @@ class Incarnation:
                 return self._segment(now, segment, answer)
             case Renew() | ReadLease() | Seal():
                 return self._lease(operation, answer)
-            case WriteRows() | Trim():
+            case WriteRows() | Trim() | SaveLast() | Sweep():
                 return self._rows(operation, answer)
             case SwapShard():
                 return list(self.shards.answered(operation, answer))
@@ -149,15 +172,7 @@ class Incarnation:
                 return self.compare(answer) if known else [ReadShard(shard)]  # type: ignore[arg-type]
             case ReadJournal():
                 return list(self._recovery(operation.shard, operation, answer))
-            case SaveLast():
-                self._saved(operation, answer)
         return []  # MarkDead, DeletePartition: nothing follows; the rows are read again
-
-    def _saved(self, save: SaveLast, answer: Answer) -> None:
-        """The last number is in the static row: the inbox may leave memory, if it still may."""
-        known = self.memory.last.get(save.device, START)
-        if answer is not UNKNOWN and known == save.position and self.memory.idle(save.device):
-            self.memory.forget(save.device)
 
     def _segment(self, now: float, segment: Segment, answer: Answer) -> list[Effect]:
         if answer is UNKNOWN:
@@ -165,39 +180,59 @@ class Incarnation:
         effects: list[Effect] = []
         for ready, tokens in self.journal.confirmed(segment.number):  # J3
             for record in ready.records:
-                if isinstance(record, Acked):
-                    done, trim = self.memory.acknowledged(record, ready.number)
-                    self._done(done)
-                    effects += [] if trim is None else [trim]
-                else:
-                    self.memory.stored(record, ready.number, now)
+                done, trim = self._confirmed(now, ready.number, record)
+                self._done(done, trim, effects)
             effects += [Appended(token) for token in tokens]
         return effects
 
-    def _done(self, segments: Sequence[int]) -> None:
+    def _confirmed(self, now: float, number: int, record: Record) -> tuple[list[int], Trim | None]:
+        if isinstance(record, Acked):
+            return self.memory.acknowledged(record, number, now)
+        if isinstance(record, Noted):
+            return self.memory.noted(record, number, now), None
+        return self.memory.stored(record, number, now), None
+
+    def _done(self, segments: Sequence[int], trim: Trim | None, effects: list[Effect]) -> None:
         for number in segments:
             self.journal.done(number)
+        if trim is not None:
+            effects.append(trim)
 
-    def _rows(self, operation: WriteRows | Trim, answer: Answer) -> list[Effect]:
-        effects: list[Effect] = []
-        for shard in list(self.shards.recovering):
-            effects += self._recovery(shard, operation, answer)
-        if isinstance(operation, Trim) and operation in self.memory.trims:
-            if answer is UNKNOWN:
-                return [*effects, operation]
-            self._done(self.memory.trimmed(operation))
-        if isinstance(operation, WriteRows) and operation in self.memory.writing:
-            if answer is UNKNOWN:
-                return [*effects, operation]
-            self._done(self.memory.rowed(operation))
+    def _rows(self, operation: WriteRows | Trim | SaveLast | Sweep, answer: Answer) -> list[Effect]:
+        shard = operation.rows[0].shard if isinstance(operation, WriteRows) else operation.shard
+        effects: list[Effect] = list(self._recovery(shard, operation, answer))
+        if not self._asked(operation):
+            return effects
+        if answer is UNKNOWN:
+            return [*effects, operation]
+        memory = self.memory
+        match operation:
+            case Trim():
+                self._done(*memory.trimmed(operation), effects)
+            case WriteRows():
+                self._done(*memory.rowed(operation), effects)
+            case SaveLast():
+                self._done(memory.saved(operation), None, effects)
+            case Sweep():
+                self._done(memory.swept(operation), None, effects)
         return effects
 
+    def _asked(self, operation: WriteRows | Trim | SaveLast | Sweep) -> bool:
+        """Whether memory waits for it; else it was recovery's, or is answered already."""
+        memory, device = self.memory, operation.device
+        under_way: Operation | None = operation
+        match operation:
+            case Trim():
+                under_way = memory.trimming.get(device)
+            case WriteRows():
+                under_way = memory.rowing.get(device)
+            case SaveLast():
+                under_way = memory.saving.get(device)
+        return under_way == operation
+
     def _lease(self, operation: Renew | ReadLease | Seal, answer: Answer) -> list[Effect]:
-        if operation.incarnation != self.lease.incarnation:
-            effects: list[Effect] = []
-            for shard in list(self.shards.recovering):
-                effects += self._recovery(shard, operation, answer)
-            return effects
+        if not isinstance(operation, Renew) and operation.shard is not None:
+            return list(self._recovery(operation.shard, operation, answer))
         question = self.lease.answered(answer)
         if self.lease.ended:
             return [End("marked dead")]

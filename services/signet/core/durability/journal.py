@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from signet.core import limits
+from signet.core.durability.memory import weight
 from signet.core.durability.operations import DeletePartition, Record, Segment, WriteSegment
 from signet.core.ids import Incarnation
 
@@ -10,7 +12,7 @@ class Journal:
     """Segments are numbered from 1. `run` is the highest with all up to it confirmed."""
 
     __slots__ = (
-        "ahead", "deleted", "incarnation", "live", "next", "per_partition",
+        "ahead", "bytes", "deleted", "incarnation", "live", "next", "per_partition",
         "run", "submitted", "tokens", "waiting",
     )  # fmt: skip
 
@@ -25,23 +27,36 @@ class Journal:
         self.tokens: dict[int, tuple[int, ...]] = {}
         self.live: dict[int, int] = {}  # segment -> records that are not done; in order
         self.deleted = 0  # partitions below it are asked to be deleted
+        self.bytes = 0  # of what waits or is submitted
 
     def add(self, token: int, records: Sequence[Record]) -> None:
         """Queue what belongs together (a Send): it is never split over segments (J1)."""
         self.waiting.append((token, tuple(records)))
+        self.bytes += sum(map(weight, records))
 
     def write(self) -> WriteSegment | None:
-        """All that waits as one segment (J1)."""
+        """All that waits as one segment (J1), as far as one row may hold it."""
         if not self.waiting:
             return None
-        records = tuple(record for _, group in self.waiting for record in group)
+        groups = self._gathered()
+        records = tuple(record for _, group in groups for record in group)
         segment = Segment(self.incarnation, self.next, records)
-        self.tokens[self.next] = tuple(token for token, _ in self.waiting)
+        self.tokens[self.next] = tuple(token for token, _ in groups)
         self.submitted[self.next] = segment
         self.live[self.next] = len(records)
         self.next += 1
-        self.waiting = []
         return WriteSegment(segment)
+
+    def _gathered(self) -> list[tuple[int, tuple[Record, ...]]]:
+        """The first that waits, and what still fits behind it."""
+        size = 0
+        for n, (_, group) in enumerate(self.waiting):
+            size += sum(map(weight, group))
+            if n and size > limits.SEGMENT_BYTES:
+                groups, self.waiting = self.waiting[:n], self.waiting[n:]
+                return groups
+        groups, self.waiting = self.waiting, []
+        return groups
 
     def again(self, number: int) -> WriteSegment:
         """A segment whose outcome is unknown: the same key, the same bytes (J2)."""
@@ -54,7 +69,9 @@ class Journal:
         for ready in self.followers(number):
             self.ahead.discard(ready)
             self.run = max(self.run, ready)
-            follow.append((self.submitted.pop(ready), self.tokens.pop(ready)))
+            segment = self.submitted.pop(ready)
+            self.bytes -= sum(map(weight, segment.records))
+            follow.append((segment, self.tokens.pop(ready)))
         return follow
 
     def followers(self, number: int) -> Iterable[int]:
@@ -70,11 +87,15 @@ class Journal:
 
     def mark(self) -> int:
         """The lowest segment that is still needed: to be written with the next renewal (J4)."""
-        for number in list(self.live):
-            if self.live[number] > 0 or number > self.run:
-                return number
+        over, mark = [], self.next
+        for number, live in self.live.items():
+            if live > 0 or number > self.run:
+                mark = number
+                break
+            over.append(number)
+        for number in over:
             del self.live[number]
-        return self.next
+        return mark
 
     def deletions(self, confirmed_mark: int) -> list[DeletePartition]:
         """Partitions that are wholly below the mark that is confirmed (J4)."""

@@ -38,7 +38,17 @@ class Acked(NamedTuple):
     position: Position
 
 
-Record: TypeAlias = Put | Acked
+class Noted(NamedTuple):
+    """A device's connection counter (O4) and which resume tokens hold; the latest of all counts."""
+
+    shard: ShardId
+    device: DeviceId
+    epoch: Epoch
+    counter: int
+    resumable: tuple[int, ...]
+
+
+Record: TypeAlias = Put | Acked | Noted
 
 
 class Segment(NamedTuple):
@@ -94,13 +104,36 @@ class Trim(NamedTuple):
 
     device: DeviceId
     position: Position
+    shard: ShardId
+
+
+class Note(NamedTuple):
+    """A connection as it is in the head of an inbox. `stamp`: epoch and segment of its record."""
+
+    stamp: Position
+    counter: int
+    resumable: tuple[int, ...]
 
 
 class SaveLast(NamedTuple):
-    """Write a device's last number to its static row: no time to live (J6)."""
+    """Write a device's last number to the head of its inbox: no time to live (J6, W1).
+
+    With it goes what else is known of the device: its acknowledged position, its connection.
+    """
 
     device: DeviceId
     position: Position
+    acked: Position
+    note: Note | None
+    shard: ShardId
+
+
+class Sweep(NamedTuple):
+    """One range delete of what is too old (W2), and up to where it went, by W1's timestamps."""
+
+    device: DeviceId
+    position: Position
+    shard: ShardId
 
 
 class Renew(NamedTuple):
@@ -123,6 +156,7 @@ class Seal(NamedTuple):
 
     incarnation: Incarnation
     end: int
+    shard: ShardId  # whose recovery asks
 
 
 class SwapShard(NamedTuple):
@@ -133,19 +167,23 @@ class SwapShard(NamedTuple):
 
 
 class ReadLease(NamedTuple):
-    """Serially. Answer: LeaseRow."""
+    """Serially. Answer: LeaseRow. `shard`: whose recovery asks; None: the lease is our own."""
 
     incarnation: Incarnation
+    shard: ShardId | None = None
 
 
 class ReadShard(NamedTuple):
-    """Serially. Answer: ShardRow. `recovering`: whose question it is, recovery's or the take's."""
+    """Serially. Answer: ShardRow."""
 
     shard: ShardId
 
 
 class ReadJournal(NamedTuple):
-    """At quorum, every segment from `mark` on that is there. Answer: a tuple of Segments."""
+    """At quorum, the segments from `mark` on, at least up to the first that is missing.
+
+    Answer: a tuple of Segments; records of other shards may be left out.
+    """
 
     incarnation: Incarnation
     mark: int
@@ -164,6 +202,7 @@ Operation: TypeAlias = (
     | WriteRows
     | Trim
     | SaveLast
+    | Sweep
     | Renew
     | MarkDead
     | Seal

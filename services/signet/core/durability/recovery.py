@@ -4,19 +4,24 @@ Repeatable, and by several at once: rows have the same keys and timestamps whoev
 and all readers of a journal use the one end that is recorded in it (R1).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeGuard
 
+from signet.core.durability.memory import batch
 from signet.core.durability.operations import (
     UNKNOWN,
     Acked,
     Answer,
     LeaseRow,
+    Note,
+    Noted,
     Operation,
     Pair,
     Put,
     ReadJournal,
     ReadLease,
+    Record,
+    SaveLast,
     Seal,
     Segment,
     ShardRow,
@@ -24,7 +29,7 @@ from signet.core.durability.operations import (
     Trim,
     WriteRows,
 )
-from signet.core.ids import DeviceId, Incarnation, Position
+from signet.core.ids import START, DeviceId, Incarnation, Position, ShardId
 
 
 class Recovery:
@@ -42,7 +47,7 @@ class Recovery:
     def start(self) -> list[Operation]:
         """The next pair; when all are rows, take them off by LWT (R2)."""
         if self.pairs:
-            return [ReadLease(self.pairs[0].incarnation)]
+            return [ReadLease(self.pairs[0].incarnation, self.row.shard)]
         return [SwapShard(self.row, self.row._replace(unrecovered=()))]
 
     def lease_read(self, row: LeaseRow | Answer) -> list[Operation]:
@@ -51,7 +56,7 @@ class Recovery:
             return []
         pair = self.pairs[0]
         if not isinstance(row, LeaseRow):
-            return [ReadLease(pair.incarnation)]  # L4: until it is known
+            return [ReadLease(pair.incarnation, self.row.shard)]  # L4: until it is known
         if row.incarnation != pair.incarnation or self.writing:
             return []  # the answer to a question that is settled
         if not self.may_read(row):
@@ -74,7 +79,8 @@ class Recovery:
         self.found = found
         if self.lease.seal is not None:
             return self.rows(self.lease.seal)
-        return [Seal(self.lease.incarnation, self.end(self.lease.mark, found))]
+        end = self.end(self.lease.mark, found)
+        return [Seal(self.lease.incarnation, end, self.row.shard)]
 
     def end(self, mark: int, found: Sequence[Segment]) -> int:
         """The last segment before the first that is missing (R1)."""
@@ -91,7 +97,7 @@ class Recovery:
         if self.found is None:
             return []  # another shard's recovery sealed it; ours is still to read
         if not isinstance(row, LeaseRow):
-            return [ReadLease(seal.incarnation)]  # L4
+            return [ReadLease(seal.incarnation, self.row.shard)]  # L4
         if row.seal is None:
             return [seal]
         return self.rows(self.seal_of(seal, row.seal))
@@ -139,20 +145,35 @@ def row_writes(pair: Pair, row: ShardRow, found: Iterable[Segment], seal: int) -
     """
     puts: dict[DeviceId, dict[Position, Put]] = {}
     acked: dict[DeviceId, Position] = {}
-    for record in (r for segment in found if segment.number <= seal for r in segment.records):
-        if record.shard != row.shard:
-            continue
+    notes: dict[DeviceId, Note] = {}
+    for number, record in records(row.shard, found, seal):
+        device = record.device
         if isinstance(record, Acked):
-            known = acked.get(record.device, record.position)
-            acked[record.device] = max(known, record.position)
+            acked[device] = max(acked.get(device, record.position), record.position)
+        elif isinstance(record, Noted):
+            stamp = Position(record.epoch, number)
+            notes[device] = Note(stamp, record.counter, record.resumable)
         elif record.position.epoch == pair.epoch:
-            puts.setdefault(record.device, {})[record.position] = record
+            puts.setdefault(device, {})[record.position] = record
     operations: list[Operation] = []
     for device, items in puts.items():
         live = [items[p] for p in sorted(items) if device not in acked or p > acked[device]]
-        if live:
-            operations.append(WriteRows(device, tuple(live)))
-    return operations + [Trim(device, position) for device, position in acked.items()]
+        while live:
+            rows = batch(live)
+            operations.append(WriteRows(device, rows))
+            del live[: len(rows)]
+    operations += [Trim(device, position, row.shard) for device, position in acked.items()]
+    heads = (SaveLast(device, START, START, note, row.shard) for device, note in notes.items())
+    return [*operations, *heads]
+
+
+def records(shard: ShardId, found: Iterable[Segment], seal: int) -> Iterator[tuple[int, Record]]:
+    """A shard's records up to the seal, with the number of their segment."""
+    for segment in found:
+        if segment.number <= seal:
+            for record in segment.records:
+                if record.shard == shard:
+                    yield segment.number, record
 
 
 def deletable(journal: LeaseRow, rows: Iterable[ShardRow]) -> bool:

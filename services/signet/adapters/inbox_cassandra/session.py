@@ -1,0 +1,169 @@
+"""Cassandra's driver, which has a thread of its own, as seen from an asyncio loop.
+
+Requests are sent from the loop and never wait in it; answers come back over one queue, which wakes
+the loop once for all that is in it.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from cassandra import ConsistencyLevel
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
+from cassandra.cluster import Session as DriverSession
+from cassandra.connection import DefaultEndPoint
+from cassandra.policies import (
+    ConstantReconnectionPolicy,
+    DCAwareRoundRobinPolicy,
+    FallthroughRetryPolicy,
+    RoundRobinPolicy,
+    TokenAwarePolicy,
+)
+from cassandra.query import BatchStatement, BatchType
+
+from signet.adapters.inbox_cassandra.schema import STATEMENTS
+from signet.adapters.inbox_cassandra.url import Address
+from signet.core import limits
+
+SERIAL = "serial"
+SECOND = 1.0
+Values = Sequence[object]
+Rows = list[Any]
+
+
+def cluster(address: Address) -> Cluster:
+    """A cluster that retries nothing by itself: what is unknown is decided by the core (J2, L4)."""
+    near = DCAwareRoundRobinPolicy(address.dc) if address.dc else RoundRobinPolicy()
+    serial = getattr(ConsistencyLevel, address.serial)
+
+    def profile(consistency: int) -> ExecutionProfile:
+        return ExecutionProfile(
+            load_balancing_policy=TokenAwarePolicy(near),
+            retry_policy=FallthroughRetryPolicy(),
+            consistency_level=consistency,
+            serial_consistency_level=serial,
+            request_timeout=limits.CASSANDRA_TIMEOUT,
+        )
+
+    usual = profile(getattr(ConsistencyLevel, address.consistency))
+    return Cluster(
+        [DefaultEndPoint(host, port) for host, port in address.hosts],
+        port=address.hosts[0][1],
+        auth_provider=PlainTextAuthProvider(address.user, address.password)
+        if address.user
+        else None,
+        ssl_context=_tls(address),
+        execution_profiles={EXEC_PROFILE_DEFAULT: usual, SERIAL: profile(serial)},
+        reconnection_policy=ConstantReconnectionPolicy(SECOND / 2, max_attempts=None),
+        protocol_version=5,
+        compression=False,  # what is sent is encrypted
+        connect_timeout=limits.CASSANDRA_TIMEOUT,
+        control_connection_timeout=limits.CASSANDRA_TIMEOUT,
+        idle_heartbeat_interval=5,
+        idle_heartbeat_timeout=5,
+        monitor_reporting_enabled=False,
+    )
+
+
+def _tls(address: Address) -> ssl.SSLContext | None:
+    if not address.cafile:
+        return None
+    context = ssl.create_default_context(cafile=address.cafile)
+    context.check_hostname = False  # nodes are found by their addresses, not by names
+    if address.certfile:
+        context.load_cert_chain(address.certfile, address.keyfile or None)
+    return context
+
+
+class Session:
+    """Connected; use it in the loop that made it."""
+
+    def __init__(self, made: Cluster, session: DriverSession) -> None:
+        self._cluster, self._session = made, session
+        self._loop = asyncio.get_event_loop()
+        self._answers: deque[tuple[asyncio.Future[Rows], Rows, Exception | None]] = deque()
+        self._woken = False
+        self._prepared: dict[str, Any] = {}
+
+    @classmethod
+    async def open(cls, address: Address) -> "Session":
+        """Raises what the driver does: the cluster is not there, or has no such keyspace."""
+        made = cluster(address)
+        try:
+            connected = await asyncio.to_thread(made.connect, address.keyspace)
+            session = cls(made, connected)
+            await asyncio.to_thread(session.prepare)
+        except BaseException:
+            await asyncio.to_thread(made.shutdown)
+            raise
+        return session
+
+    def prepare(self) -> None:
+        for name, text in STATEMENTS.items():
+            self._prepared[name] = self._session.prepare(text)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._cluster.shutdown)
+
+    # --- requests -----------------------------------------------------------------------------
+
+    def run(self, name: str, *values: object, serial: bool = False) -> "asyncio.Future[Rows]":
+        """One statement of schema.py. Raises what the driver does."""
+        return self._send(self._prepared[name].bind(values), serial)
+
+    def batch(self, statements: Sequence[tuple[str, Values]]) -> "asyncio.Future[Rows]":
+        """Statements on one partition: one write, whole or not at all."""
+        batch = BatchStatement(BatchType.UNLOGGED)
+        for name, values in statements:
+            batch.add(self._prepared[name].bind(values))
+        return self._send(batch, serial=False)
+
+    async def pages(self, name: str, *values: object) -> Rows:
+        """All rows of a statement, however many."""
+        rows: Rows = []
+        bound = self._prepared[name].bind(values)
+        future: asyncio.Future[Rows] = self._loop.create_future()
+        asked = self._session.execute_async(bound)
+
+        def more(page: Rows) -> None:
+            rows.extend(page or ())
+            if asked.has_more_pages:
+                asked.start_fetching_next_page()
+            else:
+                self._answer(future, rows, None)
+
+        asked.add_callbacks(more, lambda error: self._answer(future, [], error))
+        return await future
+
+    def _send(self, statement: Any, serial: bool) -> "asyncio.Future[Rows]":
+        future: asyncio.Future[Rows] = self._loop.create_future()
+        profile = SERIAL if serial else EXEC_PROFILE_DEFAULT
+        asked = self._session.execute_async(statement, execution_profile=profile)
+        asked.add_callbacks(
+            lambda rows: self._answer(future, rows or [], None),
+            lambda error: self._answer(future, [], error),
+        )
+        return future
+
+    def _answer(self, future: "asyncio.Future[Rows]", rows: Rows, error: Exception | None) -> None:
+        """In the driver's thread."""
+        self._answers.append((future, rows, error))
+        if not self._woken:
+            self._woken = True
+            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
+                self._loop.call_soon_threadsafe(self._take)
+
+    def _take(self) -> None:
+        self._woken = False
+        while self._answers:
+            future, rows, error = self._answers.popleft()
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(rows)
+            else:
+                future.set_exception(error)
