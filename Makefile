@@ -8,7 +8,7 @@ SOURCE := services tests tools
 LANES  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test chaos check format lint types layers protos protos-check breaking docs docs-check lock bench clean
+.PHONY: help install run demo cluster test chaos check format lint types layers protos protos-check breaking docs docs-check lock bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ run: $(READY) ## start everything in one process, and say how to chat
 
 demo: $(READY) ## two people talk, the server is killed, nothing is lost
 	@$(BIN)/signet demo
+
+cluster: $(READY) ## many processes, as a live table with keys that kill and drain them
+	@$(BIN)/signet cluster up $(ARGS)
 
 test: $(READY) ## every suite and every lane that this machine can run (LANES=name,name for some alone)
 	@$(BIN)/python -m pytest $(if $(LANES),--lanes $(LANES)) $(ARGS)

@@ -19,6 +19,7 @@ class Person:
     told: list[Event] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     confirming: bool = True
+    patience: float = 10.0  # seconds in which what must happen has to happen
 
     async def listen(self) -> None:
         async for event in self.client.events():
@@ -28,7 +29,7 @@ class Person:
             self._changed.set()
 
     async def until(self, is_there: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(self.patience):
             while not is_there():
                 self._changed.clear()
                 await self._changed.wait()

@@ -116,7 +116,7 @@ async def _run(made: Cluster, as_json: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     out = look.console(stderr=as_json)
-    out.print("[quiet]starting …[/]")
+    out.print(f"[quiet]starting {made.size} processes …[/]")
     if await _unless(stop, _start(made)):
         try:
             await _show(made, stop, as_json)

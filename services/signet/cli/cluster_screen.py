@@ -38,7 +38,8 @@ class ClusterScreen(App[None]):
         Binding("plus", "add", "add", key_display="+"),
         Binding("minus", "remove", "remove", key_display="-"),
         Binding("p", "pause", "pause"),
-        Binding("q,ctrl+c", "leave", "stop all", priority=True),
+        Binding("q", "leave", "stop all"),
+        Binding("ctrl+c", "leave", "stop all", show=False, priority=True),
     ]
     ENABLE_COMMAND_PALETTE = False
 

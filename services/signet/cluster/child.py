@@ -24,8 +24,11 @@ class DidNotStart(Exception):
 
     @property
     def last_words(self) -> str:
-        """The last line of the log."""
-        return self.tail.strip().rpartition("\n")[2] or "it said nothing"
+        """The last line of the log; of a pod that says why, its detail."""
+        last = self.tail.strip().rpartition("\n")[2] or "it said nothing"
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            return str(json.loads(last)["detail"])
+        return last
 
 
 class Child:

@@ -111,6 +111,11 @@ class Cluster:
     # --- who is there -------------------------------------------------------------------------
 
     @property
+    def size(self) -> int:
+        """How many pods it was asked to have at the start."""
+        return sum(self._counts.values())
+
+    @property
     def names(self) -> Sequence[str]:
         """Of all pods, also of those who have ended, in the order of their start."""
         return list(self._pods)

@@ -15,6 +15,9 @@ MESSAGES: Mapping[Kind, str] = {
     Kind.PUSH: "signet_push_hints_total",
 }
 
+# Why a pod that does not answer is not ready, where its process says it all.
+UNANSWERED = {Phase.STARTING: "not yet", Phase.PAUSED: "stopped by SIGSTOP"}
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -91,7 +94,7 @@ def state(
         restarts=restarts,
         stage=str(status.get("stage", "")),
         ready=now.answered and not now.why,
-        why=now.why if now.answered else "does not answer",
+        why=now.why if now.answered else UNANSWERED.get(phase, "does not answer"),
         load=int(status.get("load", 0)),
         accepts=float(status.get("accepts", 0)),
         rate=_messages_a_second(kind, before, now),
