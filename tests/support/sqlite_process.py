@@ -20,14 +20,15 @@ from signet.ports.members import Kind, Member, State
 # How fast the dead are noticed here.
 TIMES = {"ttl_s": 2.0, "refresh_s": 0.2, "poll_s": 0.05, "settle_s": 0.5}
 CLAIM_S = 1.0
+WORK_S = 0.005  # what it takes to deal with one event
 
 
 def a_member(name: str, started_ms: int = 1) -> Member:
     return Member(Kind.ROUTER, name, "127.0.0.1:1", State.ACTIVE, started_ms, os.urandom(16))
 
 
-def open_events(path: Path, spool: Path) -> SqliteEvents:
-    return SqliteEvents(path, spool, dropped=lambda: None, claim_s=CLAIM_S)
+def open_events(path: Path, spool: Path, claim_s: float = CLAIM_S) -> SqliteEvents:
+    return SqliteEvents(path, spool, dropped=lambda: None, claim_s=claim_s)
 
 
 def an_event(at_ms: int, topic: Topic = Topic.AUDIT) -> Event:
@@ -53,6 +54,7 @@ async def take(path: Path, spool: Path) -> None:
     events = open_events(path, spool)
     async for event in events.subscribe(Topic.AUDIT, "workers"):
         print(event.at_ms, flush=True)
+        await asyncio.sleep(WORK_S)
 
 
 async def main(role: str, path: str, other: str) -> None:
