@@ -86,13 +86,13 @@ def up(
         made = Cluster(
             data or table.data_home() / "signet-cluster",
             counts,
-            stores=_stores(stores, settings, named),
-            settings=_environment(settings),
+            stores=stores_of(stores, settings, named),
+            settings=environment_of(settings),
         )
         asyncio.run(_run(made, as_json))
 
 
-def _stores(kept: Kept, settings: Settings, named: Mapping[str, str]) -> dict[str, str]:
+def stores_of(kept: Kept, settings: Settings, named: Mapping[str, str]) -> dict[str, str]:
     """URLs by setting. Embedded: only what flags name, whatever the environment says."""
     if kept is Kept.EMBEDDED:
         return {**dict.fromkeys(STORES, ""), **named}
@@ -104,7 +104,7 @@ def _stores(kept: Kept, settings: Settings, named: Mapping[str, str]) -> dict[st
     return urls
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment_of(settings: Settings) -> dict[str, str]:
     """Settings of the file, as the environment of each process."""
     mine = {name: getattr(settings, name) for name in settings.model_fields_set}
     return {f"{table.PREFIX}{name.upper()}": str(value) for name, value in mine.items()}

@@ -37,8 +37,9 @@ class Cluster:
     """`start` … `close`, or `async with`.
 
     `data` is the folder that all processes share; logs are beside it, one file a pod.
-    `stores` are URLs by setting (`settings.STORES`); what is not given stays embedded. `again` says
-    whether a pod that ends is started again.
+    `stores` are URLs by setting (`settings.STORES`); what is not given stays embedded. `settings`
+    are environment variables of all pods; `settings_of` gives those of one by its name, and is
+    asked at each of its starts. `again` says whether a pod that ends is started again.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Cluster:
         *,
         stores: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
+        settings_of: Callable[[str], Mapping[str, str]] = lambda _: {},
         modules: Mapping[Kind, str] = MODULES,
         again: bool = True,
     ) -> None:
@@ -56,6 +58,7 @@ class Cluster:
         self.again = again
         self._counts, self._stores = dict(counts), dict(stores or {})
         self._settings = {**os.environ, **(settings or {})}
+        self._settings_of = settings_of
         self._modules = {**MODULES, **modules}
         self._pods: dict[str, Pod] = {}
         self._seen: dict[str, Look] = {}
@@ -101,6 +104,7 @@ class Cluster:
 
         async def launch(last: Mapping[str, object]) -> Child:
             told = environment(name, self.data, self._stores, self._settings, last)
+            told |= self._settings_of(name)
             return await Child.start(name, self._modules[kind], ["--json"], told, log)
 
         pod = Pod(kind, name, log, launch, self._changed, again=self.again)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from signet.ports.members import Kind
+from signet.settings_files import PREFIX
 
 # Which module is a pod of that kind. Tests put in ones that break something on purpose.
 MODULES: Mapping[Kind, str] = MappingProxyType({kind: f"signet.{kind}" for kind in Kind})
@@ -57,7 +58,9 @@ def environment(
     told = {"NAME": name, "DATA": str(data)}
     told |= {store.upper(): url for store, url in stores.items()}
     told |= {f"{port.upper()}_PORT": str(port_of(str(last.get(port, "")))) for port in PORTS}
-    return {**inherited, **{f"SIGNET_{setting}": value for setting, value in told.items()}}
+    files = {f"{PREFIX}{store.upper()}_FILE" for store in stores}  # would be a second word on it
+    kept = {name: value for name, value in inherited.items() if name not in files}
+    return {**kept, **{f"{PREFIX}{setting}": value for setting, value in told.items()}}
 
 
 def port_of(address: str) -> int:

@@ -59,6 +59,21 @@ async def test_a_killed_pod_comes_back_under_its_name_at_its_old_address(tmp_pat
         assert (before.restarts, after.restarts) == (0, 1)
 
 
+async def test_one_pod_may_have_settings_of_its_own(tmp_path: Path) -> None:
+    refuses = tmp_path / "elsewhere"
+    refuses.mkdir()
+    (refuses / "router-1.refuses").touch()
+    own = {"router-1": {"SIGNET_DATA": str(refuses)}}
+    cluster = Cluster(
+        tmp_path / "data",
+        {Kind.ROUTER: 2},
+        modules=SMALL,
+        settings_of=lambda name: own.get(name, {}),
+    )
+    with pytest.raises(DidNotStart, match=r"^router-1 did not start"):
+        await cluster.start()
+
+
 async def test_a_pod_whose_port_was_taken_meanwhile_comes_back_on_another(tmp_path: Path) -> None:
     async with small(tmp_path, router=1) as cluster, patient():
         before = (await state_of(cluster, "router-0")).addresses["admin"]

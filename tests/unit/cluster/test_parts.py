@@ -46,6 +46,13 @@ def test_what_the_cluster_says_wins_over_what_a_developer_has_set() -> None:
     assert told["SIGNET_NAME"] == "router-0"
 
 
+def test_a_store_that_the_cluster_names_is_not_read_from_a_file_too() -> None:
+    inherited = {"SIGNET_INBOX_FILE": "/secret", "SIGNET_EVENTS_FILE": "/other"}
+    told = environment("router-0", Path("/d"), {"inbox": ""}, inherited, {})
+    assert "SIGNET_INBOX_FILE" not in told
+    assert told["SIGNET_EVENTS_FILE"] == "/other"
+
+
 def test_the_back_off_doubles_to_a_bound_and_is_forgotten_after_calm() -> None:
     waits = [wait := next_wait(0, 0)]
     waits += [wait := next_wait(wait, 0) for _ in range(9)]
