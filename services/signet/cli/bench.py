@@ -22,6 +22,7 @@ from rich.table import Table
 
 from signet.cli import look
 from signet.cli.bench_accounts import accounts
+from signet.cli.bench_durable import durable
 from signet.cli.bench_load import Plan, percentile
 from signet.cli.bench_stream import Transport
 from signet.cli.failures import Exit, explained
@@ -53,11 +54,22 @@ WHOLE = Size(people=400, rates=(200, 500), seconds=8, closed=64)
 QUICK = Size(people=40, rates=(100,), seconds=1, closed=8)
 
 
-def bench(
+bench = typer.Typer()
+bench.command()(durable)
+
+
+@bench.callback(invoke_without_command=True)
+def _costs(
+    context: typer.Context,
     quick: Annotated[bool, typer.Option("--quick", help="Small and short: does it run?")] = False,
     as_json: Json = False,
 ) -> None:
-    """CPU a message, times to SENT and to arrival, memory a stream: on both transports."""
+    """CPU a message, times to SENT and to arrival, memory a stream: on both transports.
+
+    `signet bench durable`: what is lost when servers are killed.
+    """
+    if context.invoked_subcommand is not None:
+        return
     out = look.console(stderr=as_json)
     with explained(as_json), tempfile.TemporaryDirectory(prefix="signet-bench-") as folder:
         result = asyncio.run(_bench(Path(folder), QUICK if quick else WHOLE, out.print))
