@@ -100,15 +100,21 @@ class WebSocketStream(Stream):
 class GrpcStream(Stream):
     """By grpc.aio."""
 
-    def __init__(self, target: str, *options: tuple[str, Any]) -> None:
-        self._channel = grpc.aio.insecure_channel(
-            target,
-            options=[
-                ("grpc.use_local_subchannel_pool", 1),
-                ("grpc.max_send_message_length", -1),
-                *options,
-            ],
-        )
+    def __init__(
+        self,
+        target: str,
+        *options: tuple[str, Any],
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        settings = [
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.max_send_message_length", -1),
+            *options,
+        ]
+        if credentials is None:
+            self._channel = grpc.aio.insecure_channel(target, options=settings)
+        else:
+            self._channel = grpc.aio.secure_channel(target, credentials, options=settings)
 
     async def __aenter__(self) -> Self:
         self.call: grpc.aio.StreamStreamCall[bytes, bytes] = self._channel.stream_stream(CONNECT)()

@@ -1,6 +1,7 @@
 """What a gateway is told when it starts. Times are seconds; the defaults are core/limits.py."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from signet.core import limits
 
@@ -9,6 +10,7 @@ from signet.core import limits
 class GatewayConfig:
     """`name` is unique among gateways. `resume_key` is 32 secret bytes that all of them share.
 
+    `tls_certificate`, `tls_key`: PEM files of the server's certificate for clients; none: no TLS.
     `origins`: what a browser's Origin may be; "*" allows all. Port 0 takes any free one.
     """
 
@@ -26,6 +28,9 @@ class GatewayConfig:
     send_rate: float = limits.SEND_RATE
     frame_burst: float = limits.FRAME_BURST
     frame_rate: float = limits.FRAME_RATE
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    accept_rate: float = limits.ACCEPT_RATE
     admit_burst: float = limits.ADMIT_BURST
     admit_rate: float = limits.ADMIT_RATE
     max_streams: int = limits.MAX_STREAMS
@@ -42,3 +47,5 @@ class GatewayConfig:
     def __post_init__(self) -> None:
         if len(self.resume_key) < 32:
             raise ValueError("the resume key needs 32 bytes")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("a certificate and its key go together")

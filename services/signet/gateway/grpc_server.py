@@ -69,11 +69,17 @@ class GrpcServer:
         names = [MESSAGING, health.SERVICE_NAME, *(add(server) for add in self._services)]
         reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
         try:
-            self._port = server.add_insecure_port(f"{config.grpc_host}:{config.grpc_port}")
+            self._port = self._listen(server, f"{config.grpc_host}:{config.grpc_port}")
         except RuntimeError as error:
             raise OSError(str(error)) from error
         await server.start()
         await self.serving(True)
+
+    def _listen(self, server: grpc.aio.Server, at: str) -> int:
+        certificate = self._hub.certificate
+        if certificate is None:
+            return server.add_insecure_port(at)
+        return server.add_secure_port(at, certificate.credentials())
 
     async def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
         for name in ("", MESSAGING):
@@ -132,6 +138,7 @@ class GrpcEdge:
             self._reading = None
             if self._session is not None:
                 self._session.happens(Input.LOST)
+            self._session = None  # it leads back here: without a cycle both are freed at once
         await self._end()
 
     def _open(self) -> None:

@@ -15,8 +15,10 @@ from signet.core.ids import ID_BYTES, DeviceAddress, DeviceId, SessionId
 from signet.core.link import Drop
 from signet.gateway.admission import Admission
 from signet.gateway.auth import Tokens
+from signet.gateway.certificate import Certificate
 from signet.gateway.config import GatewayConfig
 from signet.gateway.edge import Edge
+from signet.gateway.freezing import Freezing
 from signet.gateway.neighbours import Neighbours
 from signet.gateway.routers import Owners
 from signet.gateway.session import Session
@@ -43,10 +45,13 @@ class Hub:
         clock: Callable[[], float] = time.monotonic,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
+        """Raises OSError: the certificate cannot be read."""
         self.config, self.clock, self.now_ms = config, clock, now_ms
         self.sessions: dict[int, Session] = {}
         self.frames_in = self.frames_out = 0
         self.refusing: Code | None = None  # no more streams, and why
+        chain, key = config.tls_certificate, config.tls_key
+        self.certificate = Certificate(chain, key) if chain and key else None
         self.owners = Owners(self, routers)
         self.neighbours = Neighbours(config.name)
         self.strays = Strays(self, self.neighbours)
@@ -66,6 +71,7 @@ class Hub:
         self._slow: dict[int, tuple[int, float]] = {}  # bytes taken, and since when so many
         self._timer: asyncio.TimerHandle | None = None
         self._emptied = asyncio.Event()
+        self._freezing = Freezing()
         self._refusals: Counter[Code] = Counter()
 
     # --- streams ------------------------------------------------------------------------------
@@ -173,6 +179,9 @@ class Hub:
         now = self.clock()
         self._look_at(self._wheel.due(now), now)
         self._look_at_slow(now)
+        if self.certificate is not None:
+            self.certificate.look()
+        self._freezing.tick(now, self._numbers)
         self.owners.tick(now)
         self.strays.tick(now)
         self._count()

@@ -14,6 +14,7 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its
 from signet.core import limits
 from signet.core.errors import RULES, Code, SignetError
 from signet.core.session import Input, State
+from signet.gateway.accepting import Acceptor
 from signet.gateway.hub import Hub
 from signet.gateway.session import Session
 from signet.v1 import convert
@@ -22,7 +23,6 @@ PATH = b"/v1/connect"
 SUBPROTOCOL = "signet.v1"
 _BUFFER = 4096  # bytes a connection starts with; it grows with what arrives
 _HIGH_WATER = 64 * limits.KIB  # bytes pending from which a reader is watched (S6)
-_BACKLOG = 1024
 
 
 class WebSocketServer:
@@ -30,24 +30,18 @@ class WebSocketServer:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._server: asyncio.Server | None = None
+        self._acceptor = Acceptor(hub.config, self._protocol, hub.certificate)
         self._edges: set[WebSocketEdge] = set()
 
     @property
     def address(self) -> tuple[str, int]:
-        assert self._server is not None
-        bound: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
-        return bound
+        return self._acceptor.address
 
     async def start(self) -> None:
-        config = self._hub.config
-        self._server = await asyncio.get_running_loop().create_server(
-            self._protocol, config.websocket_host, config.websocket_port, backlog=_BACKLOG
-        )
+        self._acceptor.start()
 
     async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        await self._acceptor.stop()
         gone = [asyncio.ensure_future(edge.gone()) for edge in self._edges]
         if gone:
             await asyncio.wait(gone, timeout=limits.LINGER)
@@ -219,7 +213,8 @@ class WebSocketEdge(picows.WSListener):
         self._edges.discard(self)
         if self._session is not None:
             self._session.happens(Input.LOST)
-        self._session = None
+        self._session = self._closing = None
+        self._ws = self._raw = None  # they lead back here: without a cycle it is freed at once
 
     def broken(self, error: SignetError) -> None:
         """Bytes that are not WebSocket: a named close, and nothing more is read as frames."""
