@@ -51,7 +51,7 @@ GROUPS = {
 STORES = {
     "inbox": ("sqlite", "cassandra"),
     "directory": ("sqlite", "postgresql"),
-    "members": ("memory", "sqlite", "redis", "rediss", "zookeeper"),
+    "members": ("memory", "sqlite", "redis", "rediss", "zookeeper", "zookeeper+ssl"),
     "presence": ("memory", "sqlite", "redis", "rediss"),
     "limits": ("memory", "redis", "rediss"),
     "events": ("memory", "log", "sqlite", "kafka", "kafka+ssl"),

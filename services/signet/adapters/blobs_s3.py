@@ -22,7 +22,7 @@ from signet.core import limits
 from signet.ports.blobs import BlobInfo, BlobNotFound
 
 if TYPE_CHECKING:  # they exist for type checkers alone
-    from obstore.store import S3Config
+    from obstore.store import ClientConfig, S3Config
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
 CHUNK = 256 * 1024  # what `get` yields at the least, but for the last
@@ -31,7 +31,10 @@ RETRIES = 3
 
 
 class S3Blobs:
-    """`endpoint` is "" for AWS itself; plain HTTP is taken only if the endpoint says so."""
+    """`endpoint` is "" for AWS itself; plain HTTP is taken only if the endpoint says so.
+
+    `authority` is the PEM text of one that is trusted besides the system's.
+    """
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class S3Blobs:
         secret_key: str,
         region: str = "us-east-1",
         endpoint: str = "",
+        authority: str = "",
         timeout_s: float = limits.BLOB_TIMEOUT,
     ) -> None:
         bound = timedelta(seconds=timeout_s)
@@ -51,14 +55,17 @@ class S3Blobs:
         }
         if endpoint:
             where["endpoint"] = endpoint
+        client: ClientConfig = {
+            "allow_http": endpoint.startswith("http://"),
+            "timeout": bound,
+            "connect_timeout": min(bound, timedelta(seconds=2)),
+        }
+        if authority:
+            client["root_certificate"] = authority
         self._store = S3Store(
             bucket,
             config=where,
-            client_options={
-                "allow_http": endpoint.startswith("http://"),
-                "timeout": bound,
-                "connect_timeout": min(bound, timedelta(seconds=2)),
-            },
+            client_options=client,
             retry_config={"max_retries": RETRIES, "retry_timeout": bound},
         )
 

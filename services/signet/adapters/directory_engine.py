@@ -5,6 +5,7 @@ processes they share the file by BEGIN IMMEDIATE. On PostgreSQL rows are locked.
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -25,8 +26,13 @@ _TIMEOUT_S = 10.0  # of a connection, of a statement, of SQLite's lock
 _CONNECTIONS = 8  # of one process; each is a thread on SQLite
 
 
-def make_engine(url: str, *, timeout_s: float = _TIMEOUT_S) -> AsyncEngine:
-    """An engine whose commits are durable when they return. `url` is SQLAlchemy's."""
+def make_engine(
+    url: str, *, timeout_s: float = _TIMEOUT_S, tls: ssl.SSLContext | None = None
+) -> AsyncEngine:
+    """An engine whose commits are durable when they return. `url` is SQLAlchemy's.
+
+    `tls` is for PostgreSQL; None leaves it to the URL's `ssl`.
+    """
     if not url.startswith("sqlite"):
         return create_async_engine(
             url,
@@ -34,7 +40,11 @@ def make_engine(url: str, *, timeout_s: float = _TIMEOUT_S) -> AsyncEngine:
             pool_timeout=timeout_s,
             pool_pre_ping=True,
             # a PostgreSQL that is stopped or unreachable is an error in time, not a wait for ever
-            connect_args={"timeout": timeout_s, "command_timeout": timeout_s},
+            connect_args={
+                "timeout": timeout_s,
+                "command_timeout": timeout_s,
+                **({"ssl": tls} if tls is not None else {}),
+            },
         )
     engine = create_async_engine(
         url,

@@ -9,17 +9,22 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from signet.adapters import store_urls
 from signet.adapters.directory_accounts import SqlAccounts
 from signet.adapters.directory_engine import make_engine
 from signet.adapters.directory_keys import SqlPreKeys
 from signet.adapters.directory_proofs import SqlProofs
 from signet.adapters.directory_relations import SqlRelations
 from signet.adapters.directory_telling import SqlTelling
+from signet.adapters.schema import OldSchema
 from signet.adapters.sqlite_file import OPENING_S, connect
+from signet.adapters.store_urls import Tls
 from signet.ports.inbox import StoreUnavailable
 
 MIGRATION_LOCK = 0x5169_6E65  # of PostgreSQL's advisory locks; any number that is ours alone
@@ -45,6 +50,26 @@ class SqlDirectory(SqlAccounts, SqlTelling, SqlPreKeys, SqlProofs, SqlRelations)
 
         await self._write(work)
 
+    async def revision(self) -> str:
+        """The revision of its tables, '' for none at all. Raises StoreUnavailable."""
+
+        async def work(tx: AsyncConnection) -> str:
+            return await tx.run_sync(_revision) or ""
+
+        return await self._read(work)
+
+    async def check(self) -> None:
+        """See that its tables are not older than this program; newer ones it gets along with.
+
+        Raises:
+            OldSchema, StoreUnavailable.
+        """
+        found, scripts = await self.revision(), ScriptDirectory(str(MIGRATIONS))
+        newest = scripts.get_current_head() or ""
+        known = {script.revision for script in scripts.walk_revisions()}
+        if not found or (found in known and found != newest):
+            raise OldSchema(found, newest)
+
 
 def alembic_config(connection: Connection) -> Config:
     """What alembic's commands take, for this connection."""
@@ -59,15 +84,21 @@ def _migrate(connection: Connection, to: str) -> None:
     move(alembic_config(connection), to)
 
 
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
 async def open_directory(url: str, *, migrate: bool = True) -> SqlDirectory:
-    """Open it by SQLAlchemy's URL, a `sqlite:///PATH` or a `postgresql://…`.
+    """Open it by SQLAlchemy's URL, a `sqlite:///PATH` or a `postgresql://…`. See store_urls.
 
     Raises:
         StoreUnavailable: it cannot be opened, or its tables cannot be brought up to date.
-        ValueError: the URL names another kind of database.
+        ValueError: the URL names another kind of database, or files that are not there.
     """
     try:
-        engine = make_engine(_async_url(url))
+        plain, files = store_urls.split(url) if url.startswith("postgresql") else (url, Tls())
+        tls = files.context() if any(files) else None
+        engine = make_engine(_async_url(plain), tls=tls)
         if engine.url.database and engine.dialect.name == "sqlite":
             await asyncio.to_thread(_prepare, Path(engine.url.database))
         directory = SqlDirectory(engine)

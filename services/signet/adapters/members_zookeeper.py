@@ -13,7 +13,7 @@ import asyncio
 import base64
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -34,7 +34,10 @@ log = structlog.get_logger(__name__)
 
 
 class ZooKeeperMembers:
-    """Members on ZooKeeper 3.5 or later. `hosts` is as in "a:2181,b:2181"."""
+    """Members on ZooKeeper 3.5 or later. `hosts` is as in "a:2181,b:2181".
+
+    `settings` are kazoo's, for TLS.
+    """
 
     def __init__(
         self,
@@ -43,12 +46,17 @@ class ZooKeeperMembers:
         session_s: float = limits.ZOOKEEPER_SESSION,
         poll_s: float = limits.MEMBER_POLL,
         settle_s: float = limits.MEMBERS_SETTLE,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         quiet = logging.getLogger("signet.kazoo")
         quiet.setLevel(logging.ERROR)  # a server that is away is logged once, here
         retry = KazooRetry(max_tries=-1, delay=TRY_S, max_delay=limits.MEMBER_POLL)
         self._client = KazooClient(
-            hosts=hosts, timeout=session_s, connection_retry=retry, logger=quiet
+            hosts=hosts,
+            timeout=session_s,
+            connection_retry=retry,
+            logger=quiet,
+            **(settings or {}),
         )
         self._poll_s = poll_s
         self._view = View(settle_s)

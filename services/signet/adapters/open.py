@@ -11,9 +11,11 @@
 | blobs | `file:///PATH`, `s3://KEY:SECRET@BUCKET?endpoint=…&region=…` |
 | push | `log:`, `webhook:https://HOST/PATH?secret_file=/PATH` |
 
-A SQLite file may be shared by processes of one machine, and by several ports; of those that
-share one, writers wait for each other. `log:` is memory, and a line of the log for each event.
-Rate limits in `memory:` are each process's own: several processes together allow so much more.
+TLS and logins are in store_urls.py.
+
+A SQLite file may be shared by processes of one machine, and by several ports; of those that share
+one, writers wait for each other. `log:` is memory, and a line of the log for each event. Rate
+limits in `memory:` are each process's own: several processes together allow so much more.
 
 A client library is imported where its URL asks for it: all of them double the time to start.
 """
@@ -21,9 +23,9 @@ A client library is imported where its URL asks for it: all of them double the t
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
-from signet.adapters import directory_sql
+from signet.adapters import directory_sql, store_urls
 from signet.adapters.directory_sql import SqlDirectory
 from signet.adapters.events_log import LoggedEvents
 from signet.adapters.events_memory import MemoryEvents
@@ -57,9 +59,20 @@ def open_inbox(url: str, shards: int) -> InboxStore:
 
 
 async def open_directory(url: str) -> SqlDirectory:
-    """Raises: UnknownStore, StoreUnavailable."""
-    if url.startswith(("sqlite:", "postgresql:")):
+    """Tables of SQLite are brought up to date; PostgreSQL's are only looked at.
+
+    Raises: UnknownStore, StoreUnavailable, OldSchema.
+    """
+    if url.startswith("sqlite:"):
         return await directory_sql.open_directory(url)
+    if url.startswith("postgresql:"):
+        directory = await directory_sql.open_directory(url, migrate=False)
+        try:
+            await directory.check()
+        except BaseException:
+            await directory.close()
+            raise
+        return directory
     raise UnknownStore("directory", url, "sqlite, postgresql")
 
 
@@ -68,11 +81,12 @@ def open_members(url: str) -> Members:
     if url.startswith("redis"):
         from signet.adapters.members_redis import RedisMembers
 
-        return RedisMembers(url)
-    if url.startswith("zookeeper:"):
+        return RedisMembers(store_urls.redis(url))
+    if url.startswith(("zookeeper:", "zookeeper+ssl:")):
         from signet.adapters.members_zookeeper import ZooKeeperMembers
 
-        return ZooKeeperMembers(urlsplit(url).netloc)
+        hosts, settings = store_urls.zookeeper(url)
+        return ZooKeeperMembers(hosts, settings=settings)
     if url.startswith("sqlite:"):
         from signet.adapters.members_sqlite import SqliteMembers
 
@@ -87,7 +101,7 @@ def open_presence(url: str, clock: Callable[[], float]) -> PresenceStore:
     if url.startswith("redis"):
         from signet.adapters.presence_redis import RedisPresence
 
-        return RedisPresence(url)
+        return RedisPresence(store_urls.redis(url))
     if url.startswith("sqlite:"):
         from signet.adapters.presence_sqlite import SqlitePresence
 
@@ -102,7 +116,7 @@ def open_rate_limits(url: str) -> RateLimits:
     if url.startswith("redis"):
         from signet.adapters.rate_limits_redis import RedisRateLimits
 
-        return RedisRateLimits(url, away=metrics.LIMITS_AWAY.inc)
+        return RedisRateLimits(store_urls.redis(url), away=metrics.LIMITS_AWAY.inc)
     if url == "memory:":
         return MemoryRateLimits()
     raise UnknownStore("rate limits", url, "memory, redis")
@@ -113,10 +127,11 @@ def open_events(url: str, spool: Path) -> Events:
 
     Raises: UnknownStore, and of sqlite: sqlite3.Error, OSError, ValueError.
     """
-    if url.startswith("kafka:"):
+    if url.startswith(("kafka:", "kafka+ssl:")):
         from signet.adapters.events_kafka import KafkaEvents
 
-        return KafkaEvents(urlsplit(url).netloc, spool, dropped=metrics.EVENTS_DROPPED.inc)
+        at, dropped = store_urls.kafka(url), metrics.EVENTS_DROPPED.inc
+        return KafkaEvents(at.bootstrap, spool, dropped=dropped, settings=at.settings)
     if url.startswith("sqlite:"):
         from signet.adapters.events_sqlite import SqliteEvents
 
@@ -134,7 +149,7 @@ def open_blobs(url: str) -> Blobs:
 
         return FilesystemBlobs(_path(url))
     if url.startswith("s3:"):
-        return _s3(urlsplit(url))
+        return _s3(url)
     raise UnknownStore("blobs", url, "file, s3")
 
 
@@ -164,19 +179,22 @@ def _webhook(url: str) -> tuple[str, str]:
     query = parse_qsl(parts.query, keep_blank_values=True)
     files = [value for name, value in query if name == "secret_file"]
     if len(files) != 1 or not files[0]:
-        raise ValueError("push: a webhook needs one ?secret_file=/PATH")
+        raise ValueError("a webhook needs one ?secret_file=/PATH")
     rest = [(name, value) for name, value in query if name != "secret_file"]
     return parts._replace(query=urlencode(rest)).geturl(), files[0]
 
 
-def _s3(url: SplitResult) -> Blobs:
+def _s3(url: str) -> Blobs:
     from signet.adapters.blobs_s3 import S3Blobs
 
-    query = parse_qs(url.query)
+    plain, tls = store_urls.split(url)
+    parts = urlsplit(plain)
+    query = parse_qs(parts.query)
     return S3Blobs(
-        url.hostname or "",
-        access_key=unquote(url.username or ""),
-        secret_key=unquote(url.password or ""),
+        parts.hostname or "",
+        access_key=unquote(parts.username or ""),
+        secret_key=unquote(parts.password or ""),
+        authority=Path(tls.cafile).read_text() if tls.cafile else "",
         region=query.get("region", ["us-east-1"])[0],
         endpoint=query.get("endpoint", [""])[0],
     )

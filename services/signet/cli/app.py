@@ -22,6 +22,7 @@ COMMANDS = {
     "router": "signet.router.__main__",
     "keys-service": "signet.keys.__main__",
     "push": "signet.push.__main__",
+    "admin": "signet.cli.admin",
 }
 
 
