@@ -7,6 +7,7 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -103,6 +104,32 @@ async def test_a_locked_file_moves_nobody_and_holds_nobody_up(tmp_path: Path) ->
     await eventually(is_written)
     await members.close()
     await presence.close()
+
+
+async def test_a_file_that_takes_no_writes_makes_nobody_fall_off_the_list(tmp_path: Path) -> None:
+    """A process that was stopped while it wrote: all the others' records run out."""
+    path = tmp_path / "members.sqlite"
+    pods = [SqliteMembers(path, **TIMES) for _ in range(3)]
+    for number, members in enumerate(pods):
+        await members.put(a_member(f"router-{number}"))
+    everybody = {f"router-{number}" for number in range(3)}
+    assert await names(pods[0]) == everybody
+    loop, raw = asyncio.get_running_loop(), sqlite3.connect(path)
+
+    def ends_ms() -> int:
+        return int(raw.execute("SELECT max(ends_ms) FROM member").fetchone()[0])
+
+    with locked(path):
+        while ends_ms() > time.clock_gettime(time.CLOCK_BOOTTIME) * 1000:
+            assert await names(pods[0]) == everybody
+        run_out = loop.time()
+        while loop.time() < run_out + 2 * TIMES["settle_s"]:
+            for members in pods:
+                assert await names(members) == everybody
+    raw.close()
+    assert await names(pods[0]) == everybody
+    for members in pods:
+        await members.close()
 
 
 async def test_who_was_stopped_and_goes_on_does_not_take_the_place_of_its_successor(

@@ -1,7 +1,9 @@
 """Members in a store that is asked again and again: what Redis and SQLite have in common.
 
 Own records are written again every `refresh_s`, the list is looked at every `poll_s`, once for
-all who watch. Writes go out one at a time, in the order in which they were asked for.
+all who watch. Writes go out one at a time, in the order in which they were asked for. A store
+that takes no writes is away, also where it still answers: others cannot write either, and their
+records run out though they are there (L6).
 """
 
 import asyncio
@@ -21,6 +23,7 @@ class PolledMembers(ABC):
         self._view = View(settle_s)
         self._own: dict[Key, Member] = {}
         self._writing, self._looking = asyncio.Lock(), asyncio.Lock()
+        self._refused = False  # the last write
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -80,7 +83,12 @@ class PolledMembers(ABC):
     async def _write_own(self, key: Key) -> None:
         async with self._writing:
             if (member := self._own.get(key)) is not None:  # else it was removed meanwhile
-                await self._write(member)
+                try:
+                    await self._write(member)
+                except ConnectionError:
+                    self._refused = True
+                    raise
+                self._refused = False
 
     async def _look(self) -> None:
         """One look at a time: answers are taken in the order in which the store gave them."""
@@ -90,7 +98,10 @@ class PolledMembers(ABC):
             except ConnectionError:
                 self._view.away()
                 return
-            self._view.see(records)  # unchanged too: a loss is believed by its lasting
+            if self._refused and self._own:
+                self._view.away()
+            else:
+                self._view.see(records)  # unchanged too: a loss is believed by its lasting
 
     def _run_tasks(self) -> None:
         if not self._tasks:
