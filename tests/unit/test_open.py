@@ -7,7 +7,13 @@ import pytest
 
 from signet.adapters import open as adapters
 from signet.adapters.events_log import LoggedEvents
+from signet.adapters.events_sqlite import SqliteEvents
 from signet.adapters.inbox_sqlite import SqliteInbox
+from signet.adapters.members_sqlite import SqliteMembers
+from signet.adapters.presence_sqlite import SqlitePresence
+from signet.ports.events import Events
+from signet.ports.members import Members
+from signet.ports.presence import PresenceStore
 
 
 async def test_embedded_urls_open_embedded_adapters(tmp_path: Path) -> None:
@@ -26,6 +32,18 @@ async def test_embedded_urls_open_embedded_adapters(tmp_path: Path) -> None:
         await inbox.close()
         await directory.close()
         await blobs.close()
+
+
+async def test_one_sqlite_file_may_hold_what_processes_of_a_machine_share(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/shared.sqlite"
+    opened: list[Members | PresenceStore | Events] = [
+        adapters.open_members(url),
+        adapters.open_presence(url, time.monotonic),
+        adapters.open_events(url, tmp_path / "spool"),
+    ]
+    assert [type(one) for one in opened] == [SqliteMembers, SqlitePresence, SqliteEvents]
+    for one in opened:
+        await one.close()
 
 
 @pytest.mark.parametrize(
