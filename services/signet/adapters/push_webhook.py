@@ -47,7 +47,7 @@ class WebhookPush:
     ) -> None:
         local = _checked(url)
         if len(secret) < SECRET_BYTES:
-            raise ValueError(f"push: the secret needs {SECRET_BYTES} bytes, and has {len(secret)}")
+            raise ValueError(f"the secret needs {SECRET_BYTES} bytes, and has {len(secret)}")
         self._url, self._secret, self._clock, self._timeout_s = url, secret, clock, timeout_s
         self._http = httpx.AsyncClient(
             follow_redirects=False,
@@ -129,16 +129,16 @@ def _checked(url: str) -> bool:
     try:
         httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise ValueError(f"push: {error}") from None
+        raise ValueError(str(error)) from None
     parts = urlsplit(url)
     host = parts.hostname or ""
     if not host or parts.scheme not in {"http", "https"}:
-        raise ValueError("push: a webhook is an https URL with a host")
+        raise ValueError("a webhook is an https URL with a host")
     if parts.username is not None or parts.fragment:
-        raise ValueError("push: a webhook's URL has no user and no fragment")
+        raise ValueError("a webhook's URL has no user and no fragment")
     local = host == "localhost" or _is_loopback(host)
     if parts.scheme == "http" and not local:
-        raise ValueError("push: a webhook is https, unless it is on this machine's loopback")
+        raise ValueError("a webhook is https, unless it is on this machine's loopback")
     return local
 
 
