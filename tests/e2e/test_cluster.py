@@ -13,7 +13,8 @@ import pytest
 
 from signet.cluster.cluster import Cluster
 from signet.ports.members import Kind
-from tests.support.local_cluster import PATIENCE, cluster, loads, register_apart
+from tests.support.lanes import Server
+from tests.support.local_cluster import PATIENCE, cluster, loads, real_stores, register_apart
 from tests.support.people import Person, running
 
 pytestmark = pytest.mark.timeout(240)
@@ -104,6 +105,20 @@ async def test_a_drained_pod_is_empty_and_nobody_misses_anything(
         assert await loads(at, kind) == {leaving: 0, staying: held}
         await talk.go_on()
         await talk.is_read()
+
+
+@pytest.mark.lane("kafka")
+async def test_people_talk_on_real_servers_while_a_router_and_a_gateway_are_killed(
+    tmp_path: Path, postgres_server: Server, redis_server: Server, kafka_server: Server
+) -> None:
+    stores = await real_stores(postgres_server, redis_server, kafka_server)
+    async with cluster(tmp_path, stores=stores) as at, talking(at, tmp_path) as (alice, bob):
+        talk = Talk(alice, bob)
+        await talk.go_on()
+        await asyncio.gather(at.kill("router-0"), at.kill("gateway-0"))
+        await talk.go_on()
+        await talk.is_read()
+        await at.ready()
 
 
 async def test_cluster_up_says_all_addresses_and_ends_all_its_processes(tmp_path: Path) -> None:

@@ -1,22 +1,47 @@
-"""A cluster of real processes on the embedded stores, and people on it."""
+"""A cluster of real processes, on the embedded stores or others, and people on it."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
 
 from signet.client import Client
 from signet.cluster.cluster import Cluster
 from signet.cluster.parts import COUNTS
 from signet.core.ring import Ring
 from signet.ports.members import Kind
+from tests.support.lanes import Server
+from tests.support.lanes.postgres import dsn
 
 LIMITS_OFF = {"SIGNET_REGISTRATIONS_AN_HOUR": "100000", "SIGNET_LOGINS_A_MINUTE": "100000"}
 PATIENCE = 60.0  # seconds in which what must happen has to happen, a take-over included
 
 
+async def real_stores(postgres: Server, redis: Server, kafka: Server) -> dict[str, str]:
+    """URLs of stores on real servers: a database of one test's own, and what all tests share."""
+    name = f"test_{uuid4().hex}"
+    connection = await asyncpg.connect(dsn(postgres))
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+    shared = f"redis://{redis.url}/5"
+    return {
+        "directory": f"{dsn(postgres).rpartition('/')[0]}/{name}",
+        "members": shared,
+        "presence": shared,
+        "limits": shared,
+        "events": f"kafka://{kafka.url}?replicas=1",
+    }
+
+
 @asynccontextmanager
-async def cluster(folder: Path, counts: Mapping[Kind, int] = COUNTS) -> AsyncIterator[Cluster]:
-    async with Cluster(folder / "cluster", counts, settings=LIMITS_OFF) as started:
+async def cluster(
+    folder: Path, counts: Mapping[Kind, int] = COUNTS, *, stores: Mapping[str, str] | None = None
+) -> AsyncIterator[Cluster]:
+    """`stores` that are not named are embedded."""
+    made = Cluster(folder / "cluster", counts, stores=stores, settings=LIMITS_OFF)
+    async with made as started:
         yield started
 
 

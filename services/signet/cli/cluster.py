@@ -21,6 +21,7 @@ from signet.cli.failures import Exit, Problem, explained
 from signet.cli.options import Json
 from signet.cluster.child import DidNotStart
 from signet.cluster.cluster import Cluster, NotReady
+from signet.pod.stores import StoreRefused
 from signet.ports.members import Kind
 from signet.settings import STORES, Settings
 
@@ -105,9 +106,13 @@ def stores_of(kept: Kept, settings: Settings, named: Mapping[str, str]) -> dict[
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """Settings of the file, as the environment of each process."""
-    mine = {name: getattr(settings, name) for name in settings.model_fields_set}
-    return {f"{table.PREFIX}{name.upper()}": str(value) for name, value in mine.items()}
+    """Settings of the file, as the environment of each process, which inherits this one's."""
+    given = {
+        f"{table.PREFIX}{name.upper()}": str(getattr(settings, name))
+        for name in settings.model_fields_set
+    }
+    inherited = {variable.removesuffix("_FILE") for variable in os.environ}
+    return {variable: value for variable, value in given.items() if variable not in inherited}
 
 
 async def _run(made: Cluster, as_json: bool) -> None:
@@ -145,6 +150,9 @@ async def _start(made: Cluster) -> None:
     except DidNotStart as error:
         text = f"{error.name}: {error.last_words}"
         raise Problem("DID_NOT_START", text, f"see {error.log}", Exit.FAILED) from None
+    except StoreRefused as error:
+        advice = "is its URL right, and does it run?"
+        raise Problem("STORE", str(error), advice, Exit.UNREACHABLE) from None
     except NotReady as error:
         raise Problem("NOT_READY", str(error), f"see {made.logs}", Exit.FAILED) from None
 

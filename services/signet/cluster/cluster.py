@@ -7,15 +7,20 @@ return when the process is gone, and everything after that is a new life.
 
 import asyncio
 import os
+import random
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from signet import settings as table
 from signet.cluster.child import Child
 from signet.cluster.looking import Looking
 from signet.cluster.parts import COUNTS, MODULES, Entries, Phase, environment, name_of
 from signet.cluster.pod import Pod
+from signet.cluster.ports import Ports
 from signet.cluster.state import Look, PodState, state
+from signet.pod.migrate import migrate
 from signet.ports.members import Kind
 
 READY_WITHIN = 120.0  # seconds from the start until all are ready, on a busy machine
@@ -63,6 +68,7 @@ class Cluster:
         self._pods: dict[str, Pod] = {}
         self._seen: dict[str, Look] = {}
         self._looking = Looking()
+        self._ports = Ports(random.Random())  # noqa: S311 - no secret
         self._news = asyncio.Event()
 
     # --- start and end ------------------------------------------------------------------------
@@ -70,10 +76,14 @@ class Cluster:
     async def start(self) -> None:
         """All pods are ready when it returns; when one cannot be, all are gone.
 
+        Tables and topics are brought up to date first, as `signet admin migrate` does.
+
         Raises:
+            StoreRefused: a store cannot be reached.
             DidNotStart: with the end of its log.
             NotReady: after READY_WITHIN.
         """
+        await migrate(table.load(data=self.data, **dict[str, Any](self._stores)))
         try:
             for kind, count in self._counts.items():
                 for _ in range(count):
@@ -103,7 +113,9 @@ class Cluster:
         log = self.logs / f"{name}.log"
 
         async def launch(last: Mapping[str, object]) -> Child:
-            told = environment(name, self.data, self._stores, self._settings, last)
+            told = environment(
+                name, self.data, self._stores, self._settings, last, self._ports.take
+            )
             told |= self._settings_of(name)
             return await Child.start(name, self._modules[kind], ["--json"], told, log)
 

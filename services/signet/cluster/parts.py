@@ -1,6 +1,6 @@
 """What a local cluster consists of: kinds and names, and what each process is told. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -50,14 +50,18 @@ def environment(
     stores: Mapping[str, str],
     inherited: Mapping[str, str],
     last: Mapping[str, Any],
+    free: Callable[[], int],
 ) -> dict[str, str]:
     """What a process is told. `inherited` settings hold where the cluster has no own word.
 
-    `last` is what an earlier life of this pod said: it comes back at the same addresses.
+    `last` is what an earlier life of this pod said: it comes back at the same addresses. Where it
+    said nothing, `free` gives a port.
     """
     told = {"NAME": name, "DATA": str(data)}
     told |= {store.upper(): url for store, url in stores.items()}
-    told |= {f"{port.upper()}_PORT": str(port_of(str(last.get(port, "")))) for port in PORTS}
+    told |= {
+        f"{port.upper()}_PORT": str(port_of(str(last.get(port, ""))) or free()) for port in PORTS
+    }
     files = {f"{PREFIX}{store.upper()}_FILE" for store in stores}  # would be a second word on it
     kept = {name: value for name, value in inherited.items() if name not in files}
     return {**kept, **{f"{PREFIX}{setting}": value for setting, value in told.items()}}

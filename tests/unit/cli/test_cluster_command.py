@@ -54,3 +54,13 @@ def test_settings_of_the_file_reach_every_process(tmp_path: Path) -> None:
     assert told["SIGNET_SEND_RATE"] == "5.5"
     assert told["SIGNET_LOG_LEVEL"] == "debug"
     assert "SIGNET_SEND_BURST" not in told
+
+
+def test_what_processes_inherit_anyway_is_not_told_them_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "key"
+    secret.write_text("A" * 43 + "=")
+    monkeypatch.setenv("SIGNET_RESUME_KEY_FILE", str(secret))
+    monkeypatch.setenv("SIGNET_SEND_RATE", "7")
+    assert environment_of(table.load()) == {}
