@@ -153,11 +153,6 @@ class Settings(BaseSettings):
     )
     tls_cert: Path | None = Field(None, description="PEM file of this pod's certificate chain.")
     tls_key: Path | None = Field(None, description="PEM file of its private key.")
-    tls_name: str = Field(
-        "",
-        description="The name that other pods' certificates must have; empty: where they are"
-        " dialled.",
-    )
     resume_key: str = Field(
         "",
         repr=False,
@@ -178,6 +173,12 @@ class Settings(BaseSettings):
     public_grpc: str = Field(
         "", description="The same for gRPC, `host:port`; empty: where it listens."
     )
+    public_tls_cert: Path | None = Field(
+        None,
+        description="PEM file of a gateway's certificate chain for clients, for both transports;"
+        " empty: TLS ends before it. A file that changes is read again.",
+    )
+    public_tls_key: Path | None = Field(None, description="PEM file of its key.")
     origins: str = Field(
         "",
         description="Origins of browsers that may open a WebSocket, with commas between; `*`: all.",
@@ -299,12 +300,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _tls_whole(self) -> "Settings":
-        files = {name: getattr(self, name) for name in ("tls_ca", "tls_cert", "tls_key")}
-        if any(files.values()) != all(files.values()):
-            raise ValueError("tls_ca, tls_cert and tls_key go together")
-        for name, file in files.items():
-            if file is not None and not file.is_file():
-                raise ValueError(f"{name} ({PREFIX}{name.upper()}): {file}: there is no such file")
+        for group in (("tls_ca", "tls_cert", "tls_key"), ("public_tls_cert", "public_tls_key")):
+            files = {name: getattr(self, name) for name in group}
+            if any(files.values()) != all(files.values()):
+                raise ValueError(f"{', '.join(group)} go together")
+            for name, file in files.items():
+                if file is not None and not file.is_file():
+                    variable = f"{PREFIX}{name.upper()}"
+                    raise ValueError(f"{name} ({variable}): {file}: there is no such file")
         return self
 
     @model_validator(mode="after")

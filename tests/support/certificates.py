@@ -59,11 +59,11 @@ class Authority:
             .not_valid_after(now + timedelta(days=1))
         )
 
-    def sign(self, *names: str) -> Pair:
-        """For these DNS names, and loopback."""
+    def sign(self, *names: str, address: str = LOOPBACK) -> Pair:
+        """For these DNS names, localhost, and an address: loopback."""
         key = ec.generate_private_key(ec.SECP256R1())
         own = [x509.DNSName(name) for name in ("localhost", *names)]
-        alternatives = x509.SubjectAlternativeName([*own, x509.IPAddress(ip_address(LOOPBACK))])
+        alternatives = x509.SubjectAlternativeName([*own, x509.IPAddress(ip_address(address))])
         builder = self._builder(_name("a server of a test"), key.public_key())
         signed = builder.add_extension(alternatives, False).sign(self._key, hashes.SHA256())
         private = key.private_bytes(

@@ -100,7 +100,7 @@ def test_a_secret_that_cannot_be_is_named_and_never_shown(tmp_path: Path) -> Non
 
 
 def test_certificates_are_given_whole_and_are_there(tmp_path: Path) -> None:
-    with pytest.raises(BadSettings, match="tls_ca, tls_cert and tls_key go together"):
+    with pytest.raises(BadSettings, match="tls_ca, tls_cert, tls_key go together"):
         settings.load(tls_ca=tmp_path)
     with pytest.raises(BadSettings, match=r"tls_ca \(SIGNET_TLS_CA\): .*no such file"):
         settings.load(tls_ca=tmp_path / "a", tls_cert=tmp_path / "b", tls_key=tmp_path / "c")

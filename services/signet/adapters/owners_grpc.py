@@ -55,6 +55,7 @@ class _Router:
     """One router's address, with one call of items at a time."""
 
     def __init__(self, address: str, credentials: grpc.ChannelCredentials | None) -> None:
+        self.credentials = credentials
         if credentials is None:
             self.channel = grpc.aio.insecure_channel(address, options=OPTIONS)
         else:
@@ -107,13 +108,16 @@ class _Router:
 
 
 class OwnerChannels:
-    """See ports/peers.Peers; `changes` is ports/users.UserChanges for keys."""
+    """See ports/peers.Peers; `changes` is ports/users.UserChanges for keys.
+
+    `credentials` gives those that count now; channels with others are made anew.
+    """
 
     def __init__(
         self,
         members: Members,
         shards: int = limits.SHARDS,
-        credentials: grpc.ChannelCredentials | None = None,
+        credentials: Callable[[], grpc.ChannelCredentials] | None = None,
     ) -> None:
         self._members, self._shards, self._credentials = members, shards, credentials
         self._routers: dict[str, _Router] = {}
@@ -200,16 +204,21 @@ class OwnerChannels:
         return self._placed[1]
 
     async def _there(self) -> list[Member]:
-        """The routers, each by its youngest life; channels to others are closed."""
+        """The routers, each by its youngest life; channels that do not count now are closed."""
         routers = [m for m in await self._members.list() if m.kind is Kind.ROUTER and m.address]
-        for address in self._routers.keys() - {router.address for router in routers}:
-            await self._routers.pop(address).close()
+        there, credentials = {router.address for router in routers}, self._now()
+        for address, router in list(self._routers.items()):
+            if address not in there or router.credentials is not credentials:
+                await self._routers.pop(address).close()
         return routers
 
     def _router(self, address: str) -> _Router:
         if address not in self._routers:
-            self._routers[address] = _Router(address, self._credentials)
+            self._routers[address] = _Router(address, self._now())
         return self._routers[address]
+
+    def _now(self) -> grpc.ChannelCredentials | None:
+        return self._credentials() if self._credentials is not None else None
 
 
 class OwnerChanges:

@@ -16,6 +16,7 @@ from signet.cli.failures import Exit, Problem, explained
 from signet.cli.options import Json
 from signet.pod import migrate as stores
 from signet.pod.stores import StoreRefused
+from signet.pod.tls import PodTls
 
 TIMEOUT = 10.0  # seconds for an answer of the admin port
 
@@ -98,8 +99,9 @@ def _ask(
 
 
 def _tls(url: str, config: Path | None) -> ssl.SSLContext | bool:
-    """The pods' certificates of the settings, for a pod that asks for one."""
-    return True
+    """A pod whose port asks for a certificate is shown that of the settings."""
+    tls = PodTls.of(table.load(config)) if url.startswith("https:") else None
+    return tls.client() if tls is not None else True
 
 
 def _show(pod: dict[str, Any], as_json: bool) -> None:

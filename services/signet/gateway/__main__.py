@@ -17,22 +17,23 @@ async def build(pod: Pod) -> Running:
     settings = pod.settings
     for name in ("websocket_port", "grpc_port"):
         check_free(settings.host, getattr(settings, name), name)
-    tokens = TokenKeys(pod.members, pod.folder.path / "token-keys.json")
+    tls = pod.tls.client if pod.tls is not None else None
+    tokens = TokenKeys(pod.members, pod.folder.path / "token-keys.json", tls)
     tokens.start()
     pod.stack.push_async_callback(tokens.stop)
     config = gateway_config(settings, pod.name, resume_key(settings, pod.folder))
-    gateway = Gateway(config, GrpcRouters(), tokens, members=pod.members)
+    gateway = Gateway(config, GrpcRouters(pod.channels), tokens, members=pod.members)
     await gateway.start()
+    ws, scheme = ("wss", "grpcs://") if settings.public_tls_cert else ("ws", "")
     websocket, grpc = gateway.websocket_address, gateway.grpc_address
-    public = (
-        settings.public_websocket or f"ws://{pod.advertised(websocket[1])}/v1/connect",
-        settings.public_grpc or pod.advertised(grpc[1]),
-    )
-    return Running(
-        service=gateway,
-        public=" ".join(public),
-        listens={"websocket": f"ws://{address(websocket)}/v1/connect", "grpc": address(grpc)},
-    )
+    here = f"{ws}://{pod.advertised(websocket[1])}/v1/connect", pod.advertised(grpc[1])
+    bare = settings.public_grpc.rpartition("://")[2]  # its scheme is that of the entrance (S7)
+    public = (settings.public_websocket or here[0], bare or here[1])
+    listens = {
+        "websocket": f"{ws}://{address(websocket)}/v1/connect",
+        "grpc": f"{scheme}{address(grpc)}",
+    }
+    return Running(service=gateway, public=" ".join(public), listens=listens)
 
 
 gateway = command_of(Kind.GATEWAY, build, "One gateway: it holds the open streams of clients.")

@@ -18,6 +18,8 @@ def gateway_config(settings: Settings, name: str, resume_key: bytes) -> GatewayC
         grpc_host=settings.host,
         grpc_port=settings.grpc_port,
         origins=origins,
+        tls_certificate=settings.public_tls_cert,
+        tls_key=settings.public_tls_key,
         send_burst=settings.send_burst,
         send_rate=settings.send_rate,
         hold_time=settings.hold_s,

@@ -31,13 +31,19 @@ _OPTIONS = (
 
 
 class GrpcRouters:
-    """Opens links by `host:port`."""
+    """Opens links by `host:port`. `credentials` gives those that count now; None: no TLS."""
+
+    def __init__(self, credentials: Callable[[], grpc.ChannelCredentials] | None = None) -> None:
+        self._credentials = credentials
 
     async def open(
         self, address: str, gateway: str, deliver: Deliver, lost: Callable[[], None]
     ) -> "GrpcLink":
         """See ports/links.Routers. Raises ConnectionError."""
-        channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        if self._credentials is None:
+            channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        else:
+            channel = grpc.aio.secure_channel(address, self._credentials(), options=_OPTIONS)
         try:
             await asyncio.wait_for(channel.channel_ready(), _CONNECT_TIMEOUT)
             call = link_pb2_grpc.LinkStub(channel).Open()

@@ -48,7 +48,7 @@ async def build(pod: Pod) -> Running:
     settings, stores = pod.settings, pod.stores
     for name in ("rest_port", "grpc_port"):
         check_free(settings.host, getattr(settings, name), name)
-    owners = OwnerChannels(pod.members, settings.shards)
+    owners = OwnerChannels(pod.members, settings.shards, pod.channels)
     pod.stack.push_async_callback(owners.close)
     directory, limits = await stores.directory(), stores.limits()
     keys = Keys(directory, limits, owners.changes, stores.events(), keys_config(settings))

@@ -52,4 +52,5 @@ class Entrance:
             words = active[self._gateway].split()
             websocket = next((word for word in words if "://" in word), "")
             grpc = next((word for word in words if "://" not in word), "")
-            self._keys.announce(self._websocket or websocket, self._grpc or grpc)
+            tls = "grpcs://" if grpc and websocket.startswith("wss:") else ""
+            self._keys.announce(self._websocket or websocket, self._grpc or tls + grpc)

@@ -21,6 +21,7 @@ from signet.data_folder import FolderInUse
 from signet.pod.listening import PortTaken
 from signet.pod.pod import Build, Pod
 from signet.pod.stores import StoreRefused
+from signet.pod.tls import BadCertificates
 from signet.ports.inbox import StoreUnavailable
 from signet.ports.members import Kind
 from signet.settings import BadSettings
@@ -119,7 +120,7 @@ def _line(listens: dict[str, Any]) -> str:
 def refusal_of(error: Exception) -> Refusal | None:
     """What a person is told; None for a bug, which keeps its traceback."""
     match error:
-        case BadSettings():
+        case BadSettings() | BadCertificates():
             return Refusal("SETTINGS", str(error), "signet settings lists them", SETTINGS)
         case PortTaken():
             text = f"port {error.port} ({error.setting}) is taken by another program"

@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+import grpc
 import structlog
 from grpc import aio
 
@@ -28,6 +29,7 @@ from signet.pod.listening import PortTaken, address, check_free
 from signet.pod.record import Record
 from signet.pod.service import Service
 from signet.pod.stores import Stores
+from signet.pod.tls import PodTls
 from signet.ports.members import Kind, Member, Members, State
 from signet.settings import BadSettings, Settings
 from signet.telemetry.pages import Pages
@@ -70,6 +72,7 @@ class Pod:
         self.stack = AsyncExitStack()
         self.stores = Stores(settings, self.folder, f"{kind}-{self.name}", self.stack)
         self.members: Members
+        self.tls: PodTls | None = None
         self._die = die
         self._started_ms = time.time_ns() // 1_000_000
         self._joined = False
@@ -87,7 +90,8 @@ class Pod:
         """All ports answer when it returns; `listens` then says where.
 
         Raises:
-            BadSettings, FolderInUse, PortTaken, StoreUnavailable, UnknownStore, OSError.
+            BadSettings, BadCertificates, FolderInUse, PortTaken, StoreRefused, OSError: as their
+                names say; or what the service raises.
         """
         try:
             await self._start(build)
@@ -100,9 +104,11 @@ class Pod:
 
     async def _start(self, build: "Build") -> None:
         check_reachable(self.settings)
+        self.tls = PodTls.of(self.settings)
         self.folder.share()
         self.stack.callback(self.folder.unlock)
-        check_free(self.settings.host, self.settings.admin_port, "admin_port")
+        for name in ("admin_port", "probe_port"):
+            check_free(self.settings.host, getattr(self.settings, name), name)
         self.members = self.stores.members()
         running = self._running = await build(self)
         self.stack.push_async_callback(running.service.stop)
@@ -115,20 +121,27 @@ class Pod:
         self.listens = {
             "kind": self.kind.value,
             "name": self.name,
-            "admin": f"http://{address(admin)}",
+            "admin": f"{'https' if self.tls else 'http'}://{address(admin)}",
             **running.listens,
             "pid": os.getpid(),
         }
         await self._record.write()
         self.stack.push_async_callback(self._record.remove)
         self._record.keep()
+        if self.tls is not None:
+            self._keep(self.tls.watch(), "pod-tls")
         self._keep(self._join(), "pod-join")
         self._keep(self._watch(), "pod-watch")
 
     async def _serve_admin(self) -> tuple[str, int]:
-        pages = Pages(self.not_ready, api=Admin(self, self._running.documents))
-        bound = await pages.start(self.settings.host, self.settings.admin_port)
+        settings, tls = self.settings, self.tls.server if self.tls is not None else None
+        pages = Pages(self.not_ready, api=Admin(self, self._running.documents), tls=tls)
+        bound = await pages.start(settings.host, settings.admin_port)
         self.stack.push_async_callback(pages.stop)
+        if settings.probe_port:
+            probes = Pages(self.not_ready)
+            await probes.start(settings.host, settings.probe_port)
+            self.stack.push_async_callback(probes.stop)
         return bound
 
     def _keep(self, work: Any, name: str) -> None:
@@ -161,16 +174,24 @@ class Pod:
     # --- what others see ----------------------------------------------------------------------
 
     def bind(self, server: aio.Server, setting: str) -> int:
-        """Let a gRPC server listen on the port of a setting; the port that it got.
+        """Let a gRPC server for other pods listen on the port of a setting; the port it got.
 
         Raises:
             PortTaken: another program listens there.
         """
         wanted = getattr(self.settings, setting)
+        where = address((self.settings.host, wanted))
         try:
-            return server.add_insecure_port(address((self.settings.host, wanted)))
+            if self.tls is not None:
+                return server.add_secure_port(where, self.tls.grpc_server())
+            return server.add_insecure_port(where)
         except RuntimeError:
             raise PortTaken(setting, wanted) from None
+
+    @property
+    def channels(self) -> Callable[[], grpc.ChannelCredentials] | None:
+        """What calls of other pods show, at the time of a new channel; None: no TLS."""
+        return self.tls.grpc_channel if self.tls is not None else None
 
     def advertised(self, port: int) -> str:
         """Where other pods dial a port of this one."""

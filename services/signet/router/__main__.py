@@ -19,7 +19,7 @@ LAST_WORDS = 0.25  # seconds for answers that are on their way when the router e
 async def build(pod: Pod) -> Running:
     """See pod.Build."""
     settings, stores = pod.settings, pod.stores
-    peers = OwnerChannels(pod.members, settings.shards)
+    peers = OwnerChannels(pod.members, settings.shards, pod.channels)
     pod.stack.push_async_callback(peers.close)
     router = Router(
         stores.inbox(),
