@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from signet.adapters.inbox_cassandra.store import CassandraInbox
 from signet.adapters.inbox_sqlite import open_inbox
 from signet.core import limits
 from signet.core.ids import START, DeviceId, Epoch, Incarnation, Position, ShardId, UserId
+from signet.core.shards import shard_of
 from signet.ports.inbox import (
     Acknowledged,
     Batch,
@@ -20,12 +22,15 @@ from signet.ports.inbox import (
     ShardRow,
     Taken,
 )
+from tests.support.cassandra import cassandra_url, clear
 
+__all__ = ["cassandra_url"]
 Open = Callable[[], Awaitable[InboxStore]]
 SHARDS = 16
 NOW_MS = 1_700_000_000_000
 AGED_MS = NOW_MS - limits.ITEM_TTL * 1000 - 1
 SHARD = ShardId(3)
+LEASE_S = 100.0
 
 
 @pytest.fixture
@@ -50,17 +55,34 @@ def sqlite_inbox(tmp_path: Path) -> Open:
     return open_one
 
 
-every_adapter = pytest.mark.parametrize("open_store", ["sqlite"], indirect=True)
+@pytest.fixture
+def cassandra_inbox(cassandra_url: str) -> Open:
+    clear(cassandra_url)
+
+    async def open_one() -> InboxStore:
+        return CassandraInbox(cassandra_url, SHARDS, now_ms=lambda: NOW_MS)
+
+    return open_one
+
+
+every_adapter = pytest.mark.parametrize(
+    "open_store",
+    ["sqlite", pytest.param("cassandra", marks=pytest.mark.lane("cassandra"))],
+    indirect=True,
+)
 
 
 def somebody(device: int = 1) -> DeviceId:
-    return DeviceId(UserId(os.urandom(16)), device)
+    """Whose inbox is in SHARD."""
+    while shard_of(user := UserId(os.urandom(16)), SHARDS) != SHARD:
+        pass
+    return DeviceId(user, device)
 
 
 async def incarnation(store: InboxStore) -> Incarnation:
-    """One life of a router, registered."""
+    """One life of a router, registered, that lasts for a test."""
     life = Incarnation(os.urandom(16))
-    await store.register(life, limits.LEASE)
+    await store.register(life, LEASE_S)
     return life
 
 
@@ -88,13 +110,21 @@ async def stored(store: InboxStore, device: DeviceId, after: Position = START) -
 
 
 @every_adapter
-async def test_what_was_appended_is_read_in_order_by_everybody(open_store: Open) -> None:
+async def test_what_was_appended_is_read_in_order_by_its_owner_and_by_the_next_one(
+    open_store: Open,
+) -> None:
     here, there, device = await open_store(), await open_store(), somebody()
-    epoch = await taken(here)
-    await here.append([Batch(SHARD, epoch, entries(device, epoch, 1, 2))])
-    await here.append([Batch(SHARD, epoch, entries(device, epoch, 3))])
-    assert await stored(there, device) == entries(device, epoch, 1, 2, 3)
-    assert await stored(there, device, Position(epoch, 1)) == entries(device, epoch, 2, 3)
+    life = await incarnation(here)
+    (one,) = await here.take(life, [SHARD])
+    await here.append([Batch(SHARD, one.epoch, entries(device, one.epoch, 1, 2))])
+    await here.append([Batch(SHARD, one.epoch, entries(device, one.epoch, 3))])
+    everything = entries(device, one.epoch, 1, 2, 3)
+    assert await stored(here, device) == everything
+    assert await stored(here, device, Position(one.epoch, 1)) == everything[1:]
+    await here.release(life, [one])
+    await taken(there)
+    assert await stored(there, device) == everything
+    assert await stored(there, device, Position(one.epoch, 1)) == everything[1:]
 
 
 @every_adapter
@@ -226,9 +256,12 @@ async def test_heads_come_in_the_order_asked_and_unknown_devices_are_at_the_star
 @every_adapter
 async def test_the_last_number_outlives_the_items(open_store: Open) -> None:
     store, device = await open_store(), somebody()
-    epoch = await taken(store)
+    life = await incarnation(store)
+    (one,) = await store.take(life, [SHARD])
+    epoch = one.epoch
     await store.append([Batch(SHARD, epoch, entries(device, epoch, 1, 2))])
     await store.append([Batch(SHARD, epoch, (), [Acknowledged(device, Position(epoch, 2))])])
+    await store.release(life, [one])
     again = await open_store()
     (head,) = await again.heads([device])
     assert (head.last, head.items, head.bytes) == (Position(epoch, 2), 0, 0)  # J6

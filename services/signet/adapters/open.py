@@ -2,7 +2,7 @@
 
 | port | URL |
 |---|---|
-| inbox | `sqlite:///PATH` |
+| inbox | `sqlite:///PATH`, `cassandra://HOST,…/KEYSPACE` |
 | directory | `sqlite:///PATH`, `postgresql://…` |
 | members | `memory:`, `sqlite:///PATH`, `redis://…`, `zookeeper://HOST:PORT,…` |
 | presence | `memory:`, `sqlite:///PATH`, `redis://…` |
@@ -52,10 +52,14 @@ class UnknownStore(ValueError):
 
 
 def open_inbox(url: str, shards: int) -> InboxStore:
-    """Raises: UnknownStore, sqlite3.Error."""
+    """Raises: UnknownStore, sqlite3.Error, ValueError (what of the URL cannot be understood)."""
     if url.startswith("sqlite:"):
         return open_sqlite_inbox(_path(url), shards)
-    raise UnknownStore("inbox", url, "sqlite")
+    if url.startswith(("cassandra:", "cassandra+ssl:")):
+        from signet.adapters.inbox_cassandra.store import CassandraInbox
+
+        return CassandraInbox(url, shards)
+    raise UnknownStore("inbox", url, "sqlite, cassandra")
 
 
 async def open_directory(url: str) -> SqlDirectory:

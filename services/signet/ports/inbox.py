@@ -12,6 +12,9 @@ batches. What may be relied upon, of every adapter:
   the order in which writes arrive (W1).
 - Only the owner of a shard writes to it; a store that can tell refuses others with `NotOwner`
   (the fence), one that cannot leaves it to leases (L1–L3).
+- Reads of inboxes are asked of the store object that holds the shard: it sees every append that
+  returned. Another may miss what is younger than some seconds, and sees all once the shard was
+  released or taken over. A device's shard is `shard_of(user, shards)`.
 - What a crash can lose: nothing that returned.
 """
 

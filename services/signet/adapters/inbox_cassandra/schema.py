@@ -23,12 +23,14 @@ What is stored is encrypted, and does not compress.
 
 # ruff: noqa: S608 - statements are put together from the constants of this file
 
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from signet.adapters.inbox_cassandra.url import Address
 from signet.core import limits
 
 VERSION = 1
+NAME = "signet"  # of the row that says so
 DAY = 24 * 3600
 KEPT = limits.ITEM_TTL + limits.ROW_GRACE
 TIERED = "{'class': 'UnifiedCompactionStrategy', 'scaling_parameters': 'T4'}"
@@ -51,6 +53,13 @@ def versions(name: str) -> str:
         f"CREATE TABLE IF NOT EXISTS {name}.schema_version (name text PRIMARY KEY, version int,"
         f" holder text) WITH id = {table}"
     )
+
+
+def version_of(session: Any, name: str) -> int:
+    """Which one a keyspace has; 0 where a migration has begun. Raises what the driver does."""
+    rows = session.execute(f"SELECT version FROM {name}.schema_version WHERE name = '{NAME}'")
+    row = rows.one()
+    return 0 if row is None or row.version is None else int(row.version)
 
 
 # Each step brings the schema to the next version; a step that was done in part is done again.

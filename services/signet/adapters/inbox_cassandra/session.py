@@ -6,14 +6,13 @@ the loop once for all that is in it.
 
 import asyncio
 import contextlib
-import ssl
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from cassandra import ConsistencyLevel
+from cassandra import ConsistencyLevel, DriverException, InvalidRequest
 from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.cluster import Session as DriverSession
 from cassandra.connection import DefaultEndPoint
 from cassandra.policies import (
@@ -25,17 +24,20 @@ from cassandra.policies import (
 )
 from cassandra.query import BatchStatement, BatchType
 
-from signet.adapters.inbox_cassandra.schema import STATEMENTS
+from signet.adapters.inbox_cassandra import schema
 from signet.adapters.inbox_cassandra.url import Address
+from signet.adapters.schema import OldSchema
 from signet.core import limits
+from signet.ports.inbox import StoreUnavailable
 
 SERIAL = "serial"
 SECOND = 1.0
+UNAVAILABLE = (DriverException, NoHostAvailable, ConnectionError, TimeoutError)
 Values = Sequence[object]
 Rows = list[Any]
 
 
-def cluster(address: Address) -> Cluster:
+def cluster(address: Address, timeout_s: float = limits.CASSANDRA_TIMEOUT) -> Cluster:
     """A cluster that retries nothing by itself: what is unknown is decided by the core (J2, L4)."""
     near = DCAwareRoundRobinPolicy(address.dc) if address.dc else RoundRobinPolicy()
     serial = getattr(ConsistencyLevel, address.serial)
@@ -46,7 +48,7 @@ def cluster(address: Address) -> Cluster:
             retry_policy=FallthroughRetryPolicy(),
             consistency_level=consistency,
             serial_consistency_level=serial,
-            request_timeout=limits.CASSANDRA_TIMEOUT,
+            request_timeout=timeout_s,
         )
 
     usual = profile(getattr(ConsistencyLevel, address.consistency))
@@ -56,7 +58,7 @@ def cluster(address: Address) -> Cluster:
         auth_provider=PlainTextAuthProvider(address.user, address.password)
         if address.user
         else None,
-        ssl_context=_tls(address),
+        ssl_context=address.tls.context() if address.ssl else None,
         execution_profiles={EXEC_PROFILE_DEFAULT: usual, SERIAL: profile(serial)},
         reconnection_policy=ConstantReconnectionPolicy(SECOND / 2, max_attempts=None),
         protocol_version=5,
@@ -69,14 +71,17 @@ def cluster(address: Address) -> Cluster:
     )
 
 
-def _tls(address: Address) -> ssl.SSLContext | None:
-    if not address.cafile:
-        return None
-    context = ssl.create_default_context(cafile=address.cafile)
-    context.check_hostname = False  # nodes are found by their addresses, not by names
-    if address.certfile:
-        context.load_cert_chain(address.certfile, address.keyfile or None)
-    return context
+def connect(made: Cluster, keyspace: str) -> DriverSession:
+    """Raises: OldSchema, and what the driver does."""
+    session = made.connect()
+    try:
+        version = schema.version_of(session, keyspace)
+    except InvalidRequest:  # no such keyspace, or no such table
+        version = 0
+    if version < schema.VERSION:
+        raise OldSchema(f"version {version}" if version else "", f"version {schema.VERSION}")
+    session.set_keyspace(keyspace)
+    return session
 
 
 class Session:
@@ -91,19 +96,25 @@ class Session:
 
     @classmethod
     async def open(cls, address: Address) -> "Session":
-        """Raises what the driver does: the cluster is not there, or has no such keyspace."""
+        """Connect, where the keyspace has the tables of this version.
+
+        Raises:
+            OldSchema: it has not.
+            StoreUnavailable: the cluster does not answer.
+        """
         made = cluster(address)
         try:
-            connected = await asyncio.to_thread(made.connect, address.keyspace)
-            session = cls(made, connected)
-            await asyncio.to_thread(session.prepare)
-        except BaseException:
+            session = cls(made, await asyncio.to_thread(connect, made, address.keyspace))
+            await asyncio.to_thread(session._prepare)
+        except BaseException as error:
             await asyncio.to_thread(made.shutdown)
+            if isinstance(error, UNAVAILABLE):
+                raise StoreUnavailable(f"Cassandra does not answer: {error}") from error
             raise
         return session
 
-    def prepare(self) -> None:
-        for name, text in STATEMENTS.items():
+    def _prepare(self) -> None:
+        for name, text in schema.STATEMENTS.items():
             self._prepared[name] = self._session.prepare(text)
 
     async def close(self) -> None:

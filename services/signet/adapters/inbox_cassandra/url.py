@@ -1,14 +1,16 @@
 """What a `cassandra://` URL says.
 
-`cassandra://[USER:PASSWORD@]HOST[:PORT][,HOST…]/KEYSPACE?…`
+`cassandra://[USER:PASSWORD@]HOST[:PORT][,HOST…]/KEYSPACE?…`, with TLS `cassandra+ssl://…`
 
 | parameter | means | default |
 |---|---|---|
 | `replication` | copies of everything (in `dc`, where that is given) | 1 |
 | `consistency` | of reads and writes, as CQL names it | `QUORUM`; `LOCAL_QUORUM` with `dc` |
 | `dc` | the data center that is asked, and that has the copies | any |
-| `cafile` | TLS: whom to trust | no TLS |
-| `certfile`, `keyfile` | TLS: who we are | nobody |
+| `cafile` | TLS, and whom to trust (`store_urls.py`) | whom the system trusts |
+| `certfile`, `keyfile` | a certificate of our own | none |
+
+A node's certificate must hold the address at which the other nodes say that it is.
 
 Production needs three copies and a quorum (W3); a quorum of one copy is that copy.
 """
@@ -17,8 +19,11 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from signet.adapters.store_urls import Tls, split
+
 PORT = 9042
 KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}")
+NO_FILES = Tls()
 CONSISTENCIES = ("ONE", "TWO", "THREE", "QUORUM", "ALL", "LOCAL_QUORUM", "EACH_QUORUM", "LOCAL_ONE")
 
 
@@ -37,9 +42,8 @@ class Address:
     replication: int = 1
     consistency: str = "QUORUM"
     dc: str = ""
-    cafile: str = ""
-    certfile: str = ""
-    keyfile: str = ""
+    ssl: bool = False
+    tls: Tls = NO_FILES
 
     @property
     def serial(self) -> str:
@@ -49,15 +53,18 @@ class Address:
 
 def parse(url: str) -> Address:
     """Raises: BadUrl."""
-    parts = urlsplit(url)
+    try:
+        plain, tls = split(url)
+    except ValueError as error:
+        raise BadUrl(f"cassandra: {error}") from error
+    parts = urlsplit(plain)
     login, _, hosts = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
     keyspace = parts.path.strip("/")
     if not KEYSPACE.fullmatch(keyspace):
         raise BadUrl(f"cassandra: {keyspace!r} is no keyspace (a–z, 0–9 and _)")
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    known = {"replication", "consistency", "dc", "cafile", "certfile", "keyfile"}
-    if unknown := query.keys() - known:
+    if unknown := query.keys() - {"replication", "consistency", "dc"}:
         raise BadUrl(f"cassandra: nothing is known of {', '.join(sorted(unknown))}")
     dc = query.get("dc", "")
     consistency = query.get("consistency", "LOCAL_QUORUM" if dc else "QUORUM").upper()
@@ -71,9 +78,8 @@ def parse(url: str) -> Address:
         replication=_number(query.get("replication", "1")),
         consistency=consistency,
         dc=dc,
-        cafile=query.get("cafile", ""),
-        certfile=query.get("certfile", ""),
-        keyfile=query.get("keyfile", ""),
+        ssl=parts.scheme == "cassandra+ssl" or tls != NO_FILES,
+        tls=tls,
     )
 
 

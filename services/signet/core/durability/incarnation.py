@@ -69,15 +69,24 @@ class Incarnation:
 
     def append(self, token: int, shard: ShardId, epoch: Epoch, records: Sequence[Record]) -> bool:
         """Queue it for the next segment. False: not ours in that epoch, or no memory (J5)."""
+        if not self.takes(shard, epoch, records):
+            return False
+        self.queue(token, records)
+        return True
+
+    def takes(self, shard: ShardId, epoch: Epoch, records: Sequence[Record]) -> bool:
+        """Whether it may be queued now."""
         if not self.shards.appends(shard, epoch):
             return False
         if self.full() and any(isinstance(record, Put) for record in records):
             return False
-        if not self.shards.serves(shard) and any(isinstance(r, Acked) for r in records):
-            return False  # R3: nothing is trimmed before the earlier epochs are rows
+        # R3: nothing is trimmed before the earlier epochs are rows
+        return self.shards.serves(shard) or not any(isinstance(r, Acked) for r in records)
+
+    def queue(self, token: int, records: Sequence[Record]) -> None:
+        """What was found to be taken is; `Appended` with its token says when it is durable."""
         self.memory.numbered(tuple(records))
         self.journal.add(token, records)
-        return True
 
     def full(self) -> bool:
         """Items that are not rows are not evicted: sends are refused instead (J5)."""
@@ -146,7 +155,7 @@ class Incarnation:
         head = None if self.memory.items.get(device) else self.memory.head(device)
         return [] if head is None else [head]
 
-    def sweep(self, device: DeviceId, position: Position, shard: ShardId) -> list[Effect]:
+    def sweep(self, device: DeviceId, position: Position, shard: ShardId) -> list[Sweep]:
         """What a served inbox holds up to there is too old (W2)."""
         return [Sweep(device, position, shard)] if self.shards.serves(shard) else []
 
