@@ -99,7 +99,7 @@ ACCEPT_BURST = 64  # with ACCEPT_RATE
 BACKLOG = 1_024  # of ACCEPT_RATE
 
 # After so many new streams, when for some seconds few came, Python's collector puts all that is
-# there aside. Raise: full collections are longer. Lower: what is in a cycle just then is never freed.
+# there aside. Raise: full collections are longer. Lower: what is in a cycle then is never freed.
 FREEZE_AFTER = 1_000
 FREEZE_QUIET = 2.0  # of FREEZE_AFTER
 

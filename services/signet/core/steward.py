@@ -56,6 +56,7 @@ class Steward:
         self._shards, self.alone = shards, alone
         self._counters: dict[Incarnation, tuple[int, float]] = {}  # value, and since when
         self._ownerless: dict[ShardId, float] = {}  # since when
+        self._served: dict[ShardId, tuple[Epoch, float]] = {}  # in which epoch, and since when
         self._placed: dict[ShardId, str] = {}
         self._among: tuple[str, ...] = ()
         self._changed_at = float("-inf")  # when the routers that shards are placed on changed
@@ -81,13 +82,14 @@ class Steward:
             self._judge(now, row, leases, ready, held, found)
         for shard in self._ownerless.keys() - found.ownerless:
             del self._ownerless[shard]
+        self._served = found.served
         return Steps(
             lost=found.lost,
             bury=[(i, self._counters[i][0]) for i in standing],
             adopt=found.adopt,
             give_again=found.again,
             take=found.take,
-            release=self._giving(now, found.unwanted, ready, room),
+            release=self._giving(found.unwanted, room),
         )
 
     # --- others' lives (L2) -------------------------------------------------------------------
@@ -129,7 +131,7 @@ class Steward:
     ) -> None:
         epoch = held.get(row.shard)
         if row.owner == self.incarnation:
-            self._ours(row, epoch, ready, found)
+            self._ours(now, row, epoch, ready, found)
         elif epoch is not None:
             found.lost = found.lost or row.epoch >= epoch  # an older row is old news
         elif row.owner is None or leases.get(row.owner) is None:
@@ -142,14 +144,18 @@ class Steward:
 
     def _ours(
         self,
+        now: float,
         row: Row,
         epoch: Epoch | None,
         ready: Mapping[str, Incarnation],
         found: "_Found",
     ) -> None:
         if epoch == row.epoch:
+            known = self._served.get(row.shard)
+            since = known[1] if known and known[0] == epoch else now
+            found.served[row.shard] = (epoch, since)
             wanted = self._placed.get(row.shard)
-            if wanted is not None and wanted != self.name:
+            if wanted is not None and wanted != self.name and self._settled(now, since):
                 found.unwanted.setdefault(ready[wanted], []).append(row.shard)
         elif epoch is not None:
             found.lost = found.lost or row.epoch > epoch
@@ -158,19 +164,16 @@ class Steward:
         else:
             found.again.append(row)
 
+    def _settled(self, now: float, since: float) -> bool:
+        """A shard goes back where it came from only when the list has had time to say why."""
+        return self.leaving or now - max(since, self._changed_at) >= limits.REBALANCE_QUIET
+
     def _giving(
-        self,
-        now: float,
-        unwanted: Mapping[Incarnation, Sequence[ShardId]],
-        ready: Mapping[str, Incarnation],
-        room: int,
+        self, unwanted: Mapping[Incarnation, Sequence[ShardId]], room: int
     ) -> dict[Incarnation, list[ShardId]]:
-        """A few at a time, only to takers that are ready, once the list has been quiet (L6)."""
-        if not self.leaving and now - self._changed_at < limits.REBALANCE_QUIET:
-            return {}
+        """A few at a time, to each taker in turn, only to those that are ready (L6)."""
         giving: dict[Incarnation, list[ShardId]] = {}
-        turn = sorted((n, i) for n, i in ready.items() if i in unwanted)
-        queues = {incarnation: list(unwanted[incarnation]) for _, incarnation in turn}
+        queues = {incarnation: list(unwanted[incarnation]) for incarnation in sorted(unwanted)}
         while room > 0 and any(queues.values()):
             for incarnation, queue in queues.items():
                 if queue and room > 0:
@@ -188,4 +191,5 @@ class _Found:
     again: list[Row] = field(default_factory=list)
     take: list[ShardId] = field(default_factory=list)
     ownerless: set[ShardId] = field(default_factory=set)
+    served: dict[ShardId, tuple[Epoch, float]] = field(default_factory=dict)
     unwanted: dict[Incarnation, list[ShardId]] = field(default_factory=dict)

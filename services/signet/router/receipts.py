@@ -126,7 +126,9 @@ class Receipts:
             self._context.people.with_person(user, here)
 
     def _write(self, gathered: Gathered) -> None:
-        serves, shard_of = self._context.serves, self._context.shard
+        """Receipts and positions together; what changed hands meanwhile takes the longer way."""
+        for device in [d for d, a in gathered.items() if not all(map(self._is_here, a.messages))]:
+            self._context.spawn(self._elsewhere(device, gathered.pop(device)))
         items = [
             (inbox, body)
             for device, acked in gathered.items()
@@ -134,12 +136,11 @@ class Receipts:
             if (inbox := self._inbox_of(to.device.user, to.device.device, to.registration))
             for body in self._bodies(device, ids)
         ]
-        lost = {to for a in gathered.values() for to in a.messages if not self._is_here(to)}
         acknowledged = [
-            (shard_of(device.user), Acknowledged(device, acked.position))
+            (shard, Acknowledged(device, acked.position))
             for device, acked in gathered.items()
-            # a shard given away since: its next owner writes it, with the receipts (J5)
-            if serves(shard_of(device.user)) and lost.isdisjoint(acked.messages)
+            for shard in [self._context.shard(device.user)]
+            if self._context.serves(shard)  # else its next owner is told by the device itself
         ]
         self._append(items, acknowledged)
         self._done(gathered)

@@ -89,18 +89,24 @@ class Writer:
         self._wake.set()
 
     async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                group = self._gather()
-                if group[0].dropped:
-                    await self._confirmed(partial(self._drop, group[0].dropped))
-                else:
-                    await self._confirmed(partial(self._store.append, self._batches(group)))
-                for write in group:
-                    self.pending_bytes -= write.size
-                    self._follow(write)
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._waiting:
+                    await self._one(self._gather())
+        except Exception:  # a bug; a router that writes nothing more must not hold its shards
+            log.exception("the writer failed; this incarnation ends")
+            self._lost()
+
+    async def _one(self, group: list[Write]) -> None:
+        if group[0].dropped:
+            await self._confirmed(partial(self._drop, group[0].dropped))
+        else:
+            await self._confirmed(partial(self._store.append, self._batches(group)))
+        for write in group:
+            self.pending_bytes -= write.size
+            self._follow(write)
 
     def _follow(self, write: Write) -> None:
         """What follows from one write; a bug there must not silence the others."""

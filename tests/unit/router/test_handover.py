@@ -1,0 +1,174 @@
+"""What a handover finds under way: a send, an Attach, what other owners bring (L6, L7, O3)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from signet.adapters.events_memory import MemoryEvents
+from signet.adapters.inbox_sqlite import SqliteInbox, open_inbox
+from signet.adapters.members_memory import MemoryMembers
+from signet.adapters.presence_memory import MemoryPresence
+from signet.core.ids import START, Incarnation, UserId
+from signet.core.link import NotOwner, ToGateway
+from signet.core.shards import shard_of
+from signet.ports.peers import OwnersItem
+from signet.ports.users import User
+from signet.router.router import Router, boot_clock
+from tests.support.devices import Device
+from tests.support.known_users import KnownUsers
+
+SHARDS = 4
+ALICE, BOB = (UserId(name.ljust(16, b"_")) for name in (b"alice", b"bob"))
+TAKER = Incarnation(b"taker".ljust(16, b"."))
+
+
+class SlowUsers(KnownUsers):
+    """A directory that answers when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open, self.asked = asyncio.Event(), asyncio.Event()
+        self.open.set()
+
+    async def load(self, users: Sequence[UserId]) -> dict[UserId, User]:
+        self.asked.set()
+        await self.open.wait()
+        return await super().load(users)
+
+
+class Listener(Device):
+    """A device's gateway that also hears who does not own what."""
+
+    def __init__(self, router: Router, user: UserId) -> None:
+        super().__init__(router, user, shards=SHARDS)
+        self.not_owners: list[NotOwner] = []
+
+    def _deliver(self, frames: Sequence[ToGateway]) -> None:
+        self.not_owners += [frame for frame in frames if isinstance(frame, NotOwner)]
+        super()._deliver(frames)
+
+
+@pytest.fixture
+async def users() -> SlowUsers:
+    known = SlowUsers()
+    for user in (ALICE, BOB):
+        known.add(user)
+    return known
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteInbox]:
+    opened = open_inbox(tmp_path / "inbox.sqlite", SHARDS)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def router(users: SlowUsers, store: SqliteInbox) -> AsyncIterator[Router]:
+    started = Router(
+        store,
+        users,
+        MemoryPresence(boot_clock),
+        MemoryEvents(),
+        members=MemoryMembers(),
+        shards=SHARDS,
+    )
+    await started.start()
+    await until(lambda: started.load() == SHARDS)
+    yield started
+    await started.stop()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+async def give_away(router: Router, user: UserId) -> None:
+    await router._ownership._hand_over(TAKER, [shard_of(user, SHARDS)])
+
+
+async def connected(router: Router, user: UserId) -> Listener:
+    device = Listener(router, user)
+    await device.connect()
+    await device.until(device.caught_up)
+    return device
+
+
+async def test_a_send_that_waits_for_the_directory_goes_to_the_next_owner(
+    router: Router, users: SlowUsers
+) -> None:
+    alice = await connected(router, ALICE)
+    users.open.clear()
+    users.asked.clear()
+    alice.send(BOB, 1)
+    await users.asked.wait()
+    await give_away(router, BOB)
+    users.open.set()
+    await alice.until(lambda: bool(alice.not_owners))
+    assert alice.not_owners[0].tickets == (1,)
+    assert alice.answers == []
+    assert router._context.people.known(BOB) is None
+
+
+async def test_an_attach_that_waits_for_the_directory_goes_to_the_next_owner(
+    router: Router, users: SlowUsers
+) -> None:
+    users.open.clear()
+    bob = Listener(router, BOB)
+    await bob.connect()
+    await users.asked.wait()
+    await give_away(router, BOB)
+    users.open.set()
+    await bob.until(lambda: bool(bob.not_owners))
+    assert bob.not_owners[0].sessions == (1,)
+    assert bob.attached == []
+
+
+async def test_what_was_read_before_a_shard_left_and_came_back_is_read_again(
+    router: Router, users: SlowUsers, store: SqliteInbox
+) -> None:
+    """Between its going and its coming another owner may have numbered items."""
+    alice = await connected(router, ALICE)
+    heads = store.heads
+    reading, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(devices: object) -> object:
+        found = await heads(devices)  # type: ignore[arg-type]
+        reading.set()
+        await go_on.wait()
+        return found
+
+    store.heads = slow  # type: ignore[method-assign, assignment]
+    alice.send(BOB, 1)
+    await reading.wait()
+    await give_away(router, BOB)
+    router.offered([shard_of(BOB, SHARDS)])
+    await until(lambda: router.load() == SHARDS)
+    reading.clear()
+    go_on.set()
+    await reading.wait()
+    await alice.until(lambda: len(alice.answers) == 1)
+    assert alice.answers[0].code is None
+
+
+async def test_a_stream_goes_on_when_its_shard_is_given_away(router: Router) -> None:
+    bob = await connected(router, BOB)
+    await give_away(router, BOB)
+    assert bob.drops == []
+    assert router.status()["attached"] == 0
+    bob.read_after(START)
+    await bob.until(lambda: bool(bob.not_owners))
+
+
+async def test_what_another_owner_brings_for_a_shard_that_is_not_here_is_named(
+    router: Router,
+) -> None:
+    await give_away(router, BOB)
+    refused = await router.deliver([OwnersItem(BOB, b"x", 1, 11), OwnersItem(ALICE, b"y", 1, 11)])
+    assert [one.shard for one in refused] == [shard_of(BOB, SHARDS)]
+    (entry,) = await router._context.store.newest(Device(router, ALICE).address.device, 9, 999)
+    assert entry.body == b"y"
