@@ -49,7 +49,7 @@ GROUPS = {
 }
 # What the URL of a store, or of push, may begin with; adapters/open.py opens them.
 STORES = {
-    "inbox": ("sqlite", "cassandra"),
+    "inbox": ("sqlite", "cassandra", "cassandra+ssl"),
     "directory": ("sqlite", "postgresql"),
     "members": ("memory", "sqlite", "redis", "rediss", "zookeeper", "zookeeper+ssl"),
     "presence": ("memory", "sqlite", "redis", "rediss"),

@@ -156,9 +156,10 @@ class Standalone:
         pages = Pages(self._not_ready)
         admin = await pages.start(settings.host, settings.admin_port)
         self._stack.push_async_callback(pages.stop)
+        ws, grpcs = ("wss", "grpcs://") if settings.public_tls_cert else ("ws", "")
         self.addresses = addresses = Addresses(
-            websocket=f"ws://{address(gateway.websocket_address)}/v1/connect",
-            grpc=address(gateway.grpc_address),
+            websocket=f"{ws}://{address(gateway.websocket_address)}/v1/connect",
+            grpc=f"{grpcs}{address(gateway.grpc_address)}",
             rest=f"http://{servers[0].rest}",
             admin=f"http://{address(admin)}",
             pid=os.getpid(),

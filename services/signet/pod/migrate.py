@@ -40,7 +40,7 @@ async def _one(store: str, technology: str, url: str) -> str:
     match store, technology:
         case "directory", "postgresql":
             return await _directory(url)
-        case "inbox", "cassandra":
+        case "inbox", "cassandra" | "cassandra+ssl":
             return await _inbox(url)
         case "events", "kafka" | "kafka+ssl":
             return await asyncio.to_thread(_topics, url)
