@@ -1,5 +1,6 @@
 """A directory in memory: ports/users.Users for tests of routers and gateways."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ class KnownUsers:
 
     def __init__(self) -> None:
         self.users: dict[UserId, User] = {}
+        self.reads = Counter[UserId]()  # how often each was loaded
         self.written: set[tuple[UserId, UserId]] = set()
 
     def add(self, user: UserId, devices: dict[int, int] | None = None) -> User:
@@ -27,6 +29,7 @@ class KnownUsers:
         self.users[user] = replace(known, blocked=known.blocked | {other})
 
     async def load(self, users: Sequence[UserId]) -> dict[UserId, User]:
+        self.reads.update(users)
         return {user: self.users[user] for user in users if user in self.users}
 
     async def note_written(self, pairs: Sequence[tuple[UserId, UserId]]) -> None:

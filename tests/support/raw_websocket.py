@@ -57,6 +57,14 @@ class RawWebSocket:
         self._ended = True
         self._writer.write_eof()
 
+    async def next(self) -> pb.ServerFrame:
+        """The next binary message."""
+        async with asyncio.timeout(30):
+            found = await self._frame()
+        assert found is not None, "the stream ended"
+        assert found[0] == BINARY
+        return pb.ServerFrame.FromString(found[1])
+
     async def end(self) -> tuple[pb.Close, int]:
         """Read to the end: the Close frame, and the closing code."""
         close, number = await self.rest()

@@ -82,12 +82,13 @@ class Acceptor:
             task.add_done_callback(self._taking.discard)
 
     async def _take(self, accepted: socket.socket) -> None:
-        """Both handshakes; whoever does not finish them in time is a stranger, and not logged."""
+        """Both handshakes; whoever does not finish them in time is a stranger."""
+        protocol = self._protocol()  # with TLS, uvloop returns a protocol of its own
         try:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             patience = self._config.hello_timeout if self._tls else None
-            _, protocol = await asyncio.get_running_loop().connect_accepted_socket(
-                self._protocol, accepted, ssl=self._tls, ssl_handshake_timeout=patience
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: protocol, accepted, ssl=self._tls, ssl_handshake_timeout=patience
             )
             await protocol.wait_until_handshake_complete()
         except Exception as error:
