@@ -5,39 +5,30 @@ it with the raw protocol (no encryption: the server is measured, not Python's cr
 """
 
 import asyncio
-import contextlib
 import dataclasses
 import json
 import os
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import psutil
 import typer
 from rich.table import Table
 
 from signet.cli import look
 from signet.cli.bench_accounts import accounts
 from signet.cli.bench_durable import durable
-from signet.cli.bench_load import Plan, percentile
+from signet.cli.bench_load import Plan
+from signet.cli.bench_measure import LIMITS_OFF, load, machine
+from signet.cli.bench_scale import scale
 from signet.cli.bench_stream import Transport
 from signet.cli.failures import Exit, explained
 from signet.cli.options import Json
 from signet.cli.server_process import ServerProcess
 
 TRANSPORTS: tuple[Transport, ...] = ("websocket", "grpc")
-FSYNCS = 200
 CONNECTIONS = 1000  # more than a device opens on one transport
-PAGE = 4096  # bytes that each fsync writes
-LIMITS_OFF = {
-    "SIGNET_REGISTRATIONS_AN_HOUR": "1000000",
-    "SIGNET_SEND_BURST": "1000000",
-    "SIGNET_LOG_LEVEL": "warning",
-}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,6 +47,7 @@ QUICK = Size(people=40, rates=(100,), seconds=1, closed=8)
 
 bench = typer.Typer()
 bench.command()(durable)
+bench.command()(scale)
 
 
 @bench.callback(invoke_without_command=True)
@@ -66,7 +58,8 @@ def _costs(
 ) -> None:
     """CPU a message, times to SENT and to arrival, memory a stream: on both transports.
 
-    `signet bench durable`: what is lost when servers are killed.
+    `signet bench durable`: what is lost when servers are killed. `signet bench scale`: the same
+    figures with one, two and three routers.
     """
     if context.invoked_subcommand is not None:
         return
@@ -102,61 +95,8 @@ async def _bench(folder: Path, size: Size, say: Callable[[str], None]) -> dict[s
                 closed=size.closed,
                 counter=number * CONNECTIONS,
             )
-            result["transports"][transport] = await _load(plan)
+            result["transports"][transport] = await load(plan)
     return result
-
-
-async def _load(plan: Plan) -> dict[str, Any]:
-    """Run the plan in a process of its own; what it measured."""
-    load = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "signet.cli.bench_load",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        told, _ = await load.communicate(plan.write().encode())
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            load.kill()
-    measured: dict[str, Any] = {"phases": []}
-    for line in told.decode().splitlines():
-        figures = json.loads(line)
-        match figures.pop("kind"):
-            case "idle":
-                measured["idle"] = figures
-            case "figures":
-                measured["phases"].append(figures)
-            case "failed":
-                measured["failed"] = figures["why"]
-    if "idle" not in measured:
-        measured.setdefault("failed", "the load ended early")
-    return measured
-
-
-def machine(folder: Path) -> dict[str, Any]:
-    """What the figures must be read with: cores, how busy it was before, how fast it syncs."""
-    busy = psutil.cpu_percent(interval=0.5)
-    syncs = fsyncs(folder)
-    return {
-        "cores": psutil.cpu_count(),
-        "busy_before": busy,
-        "fsync_p50_ms": percentile(syncs, 0.5) * 1000,
-        "fsync_p99_ms": percentile(syncs, 0.99) * 1000,
-    }
-
-
-def fsyncs(folder: Path, count: int = FSYNCS) -> list[float]:
-    """Seconds that each write of a page and its fsync took, in that folder."""
-    took, page = [], os.urandom(PAGE)
-    with (folder / "fsync").open("wb", buffering=0) as file:
-        for _ in range(count):
-            began = time.perf_counter()
-            file.write(page)
-            os.fsync(file.fileno())
-            took.append(time.perf_counter() - began)
-    return took
 
 
 def _show(result: dict[str, Any]) -> None:

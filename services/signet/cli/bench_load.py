@@ -34,7 +34,9 @@ AT_ONCE = 50  # streams that are opened at the same time
 class Plan:
     """What to measure. Seconds are of each phase; `closed` are sends in flight.
 
-    `counter` is below every connection counter that these devices will use (O4).
+    `counter` is below every connection counter that these devices will use (O4). Of a cluster:
+    `places` is the address of each account, `others` are the processes besides `server_pid`.
+    `steady` leaves out what is measured while nothing happens, and the closed loop.
     """
 
     transport: Transport
@@ -45,6 +47,9 @@ class Plan:
     seconds: float
     closed: int
     counter: int
+    places: Sequence[str] = ()
+    others: Sequence[int] = ()
+    steady: bool = False
 
     def write(self) -> str:
         people = [
@@ -61,7 +66,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One phase under load. Milliseconds; CPU seconds for 1,000 messages; busy share in percent."""
+    """One phase under load. Milliseconds; CPU seconds for 1,000 messages; busy share in percent.
+
+    `server_cpu` is of all server processes together, `cpus` of each, in the order of the plan.
+    """
 
     phase: str
     messages: int
@@ -73,6 +81,7 @@ class Figures:
     server_cpu: float
     load_cpu: float
     busy: float
+    cpus: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +103,14 @@ class Load:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._dialler = Dialler(plan.transport, plan.address)
+        places = plan.places or [plan.address] * len(plan.accounts)
+        self._diallers = {place: Dialler(plan.transport, place) for place in places}
         self._people = [
-            Person(a, self._dialler, time.perf_counter, plan.counter) for a in plan.accounts
+            Person(account, self._diallers[place], time.perf_counter, plan.counter)
+            for account, place in zip(plan.accounts, places, strict=True)
         ]
-        self._server = psutil.Process(plan.server_pid)
+        self._servers = [psutil.Process(pid) for pid in (plan.server_pid, *plan.others)]
+        self._server = self._servers[0]
         self._own = psutil.Process()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         for one, other in zip(self._people[::2], self._people[1::2], strict=True):
@@ -180,11 +192,13 @@ class Load:
         for person in self._people:
             person.sent_after, person.received_after = [], []
         psutil.cpu_percent()
-        began, server, own = time.perf_counter(), _cpu(self._server), _cpu(self._own)
+        before = [_cpu(one) for one in (*self._servers, self._own)]
+        began = time.perf_counter()
         await send()
         lasted, busy = time.perf_counter() - began, psutil.cpu_percent()
         await self._answered()
-        server, own = _cpu(self._server) - server, _cpu(self._own) - own
+        after = [_cpu(one) for one in (*self._servers, self._own)]
+        *servers, own = [now - then for now, then in zip(after, before, strict=True)]
         sent = sorted(itertools.chain(*(p.sent_after for p in self._people)))
         received = sorted(itertools.chain(*(p.received_after for p in self._people)))
         return Figures(
@@ -195,9 +209,10 @@ class Load:
             sent_p99=percentile(sent, 0.99) * 1000,
             received_p50=percentile(received, 0.5) * 1000,
             received_p99=percentile(received, 0.99) * 1000,
-            server_cpu=server * 1000 / len(sent),
+            server_cpu=sum(servers) * 1000 / len(sent),
             load_cpu=own * 1000 / len(sent),
             busy=busy,
+            cpus=[one * 1000 / len(sent) for one in servers],
         )
 
     async def run(self) -> AsyncIterator[Idle | Figures]:
@@ -206,15 +221,19 @@ class Load:
         Raises:
             Failed: a stream was closed or a send refused.
         """
-        yield await self._or_failed(self.idle())
+        if self._plan.steady:
+            await self._or_failed(self._open(self._people))
+        else:
+            yield await self._or_failed(self.idle())
         await self._or_failed(self.warm_up())
         for rate in self._plan.rates:
             yield await self._or_failed(self.steady(rate))
-        yield await self._or_failed(self.closed())
+        if not self._plan.steady:
+            yield await self._or_failed(self.closed())
         for person in self._people:
             person.on_failure = lambda _: None
         await asyncio.gather(*(person.close() for person in self._people))
-        await self._dialler.close()
+        await asyncio.gather(*(dialler.close() for dialler in self._diallers.values()))
 
     async def _or_failed(self, work: Coroutine[None, None, T]) -> T:
         task = asyncio.ensure_future(work)

@@ -20,6 +20,7 @@ from signet.v1.messaging_pb2 import (
 )
 
 Clock = Callable[[], float]
+ORDINALS = 1000  # of one conversation between two counters: above all that it had before (M4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Person:
         self._resume = b""
         self._counter = counter
         self._at: Position | None = None
-        self._ordinals = itertools.count(1)
+        self._ordinals = itertools.count(1 + counter * ORDINALS)
         self._unanswered: dict[bytes, tuple[int, float]] = {}
         self._leaving: dict[bytes, float] = {}
         self._ack_asked = False

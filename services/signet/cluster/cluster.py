@@ -61,7 +61,7 @@ class Cluster:
         self.data = data.absolute()
         self.logs = self.data.with_name(f"{self.data.name}-logs")
         self.again = again
-        self._counts, self._stores = dict(counts), dict(stores or {})
+        self._counts, self.stores = dict(counts), dict(stores or {})
         self._settings = {**os.environ, **(settings or {})}
         self._settings_of = settings_of
         self._modules = {**MODULES, **modules}
@@ -83,7 +83,7 @@ class Cluster:
             DidNotStart: with the end of its log.
             NotReady: after READY_WITHIN.
         """
-        await migrate(table.load(data=self.data, **dict[str, Any](self._stores)))
+        await migrate(table.load(data=self.data, **dict[str, Any](self.stores)))
         try:
             for kind, count in self._counts.items():
                 for _ in range(count):
@@ -113,9 +113,7 @@ class Cluster:
         log = self.logs / f"{name}.log"
 
         async def launch(last: Mapping[str, object]) -> Child:
-            told = environment(
-                name, self.data, self._stores, self._settings, last, self._ports.take
-            )
+            told = environment(name, self.data, self.stores, self._settings, last, self._ports.take)
             told |= self._settings_of(name)
             return await Child.start(name, self._modules[kind], ["--json"], told, log)
 
