@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import count
+from typing import NamedTuple
 
 import structlog
 
@@ -39,7 +40,15 @@ FLUSH_S = 0.05  # between two looks at what is left to flush
 Clock = Callable[[], float]
 
 
-def core(incarnation: Incarnation, lease_s: float) -> Core:
+class Pace(NamedTuple):
+    """In seconds: when the journal becomes rows and heads, and how often that is asked."""
+
+    row_after: float = limits.ROW_AFTER
+    head_after: float = limits.HEAD_AFTER
+    tick: float = limits.ROW_TICK
+
+
+def core(incarnation: Incarnation, lease_s: float, pace: Pace) -> Core:
     """A life that begins."""
     parts = Parts(
         OwnLease(incarnation, lease_s, limits.LEASE_MARGIN),
@@ -48,7 +57,7 @@ def core(incarnation: Incarnation, lease_s: float) -> Core:
         Memory(),
         Shards(incarnation),
     )
-    return Core(parts, limits.ROW_AFTER, limits.JOURNAL_MEMORY, limits.HEAD_AFTER)
+    return Core(parts, pace.row_after, limits.JOURNAL_MEMORY, pace.head_after)
 
 
 def swaps(operation: Operation) -> ShardId | None:
@@ -69,8 +78,8 @@ def pause(attempt: int) -> float:
 class Life:
     """`clock` is in seconds and counts suspend (L2). Use it in one loop."""
 
-    def __init__(self, began: Core, driver: Driver, clock: Clock) -> None:
-        self.core, self._driver, self._clock = began, driver, clock
+    def __init__(self, began: Core, driver: Driver, clock: Clock, tick: float) -> None:
+        self.core, self._driver, self._clock, self._tick = began, driver, clock, tick
         self._tokens: dict[int, asyncio.Future[None]] = {}
         self._token = count(1)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -180,7 +189,7 @@ class Life:
     async def _ages(self) -> None:
         """What is old becomes rows, and what is idle leaves memory (J5, J6)."""
         while not self.ended:
-            await asyncio.sleep(limits.ROW_TICK)
+            await asyncio.sleep(self._tick)
             self.run(self.core.age(self._clock()))
             self._forget()
 

@@ -23,6 +23,7 @@ What is stored is encrypted, and does not compress.
 
 # ruff: noqa: S608 - statements are put together from the constants of this file
 
+import re
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -128,3 +129,9 @@ STATEMENTS = {
     "swap_shard": "UPDATE shard SET owner = ?, epoch = ?, unrecovered = ? WHERE shard = ?"
     " IF owner = ? AND epoch = ? AND unrecovered = ?",
 }
+
+
+def statements(name: str) -> dict[str, str]:
+    """Each with the keyspace in it."""
+    named = rf"\1 {name}.\2"
+    return {key: re.sub(r"\b(INTO|FROM|UPDATE) (\w+)", named, s) for key, s in STATEMENTS.items()}

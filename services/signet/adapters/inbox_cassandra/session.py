@@ -80,15 +80,14 @@ def connect(made: Cluster, keyspace: str) -> DriverSession:
         version = 0
     if version < schema.VERSION:
         raise OldSchema(f"version {version}" if version else "", f"version {schema.VERSION}")
-    session.set_keyspace(keyspace)
     return session
 
 
 class Session:
     """Connected; use it in the loop that made it."""
 
-    def __init__(self, made: Cluster, session: DriverSession) -> None:
-        self._cluster, self._session = made, session
+    def __init__(self, made: Cluster, session: DriverSession, address: Address) -> None:
+        self._cluster, self._session, self._keyspace = made, session, address.keyspace
         self._loop = asyncio.get_event_loop()
         self._answers: deque[tuple[asyncio.Future[Rows], Rows, Exception | None]] = deque()
         self._woken = False
@@ -104,7 +103,7 @@ class Session:
         """
         made = cluster(address)
         try:
-            session = cls(made, await asyncio.to_thread(connect, made, address.keyspace))
+            session = cls(made, await asyncio.to_thread(connect, made, address.keyspace), address)
             await asyncio.to_thread(session._prepare)
         except BaseException as error:
             await asyncio.to_thread(made.shutdown)
@@ -114,7 +113,7 @@ class Session:
         return session
 
     def _prepare(self) -> None:
-        for name, text in schema.STATEMENTS.items():
+        for name, text in schema.statements(self._keyspace).items():
             self._prepared[name] = self._session.prepare(text)
 
     async def close(self) -> None:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 from signet.adapters.inbox_cassandra.driver import Driver
-from signet.adapters.inbox_cassandra.life import Clock, Life, Part, core
+from signet.adapters.inbox_cassandra.life import Clock, Life, Pace, Part, core
 from signet.adapters.inbox_cassandra.reader import Reader
 from signet.adapters.inbox_cassandra.rows import lease, shard, untaken
 from signet.adapters.inbox_cassandra.session import Session
@@ -33,6 +33,7 @@ from signet.core.durability.operations import ShardRow as Row
 from signet.core.ids import START, DeviceId, Epoch, Incarnation, Position, ShardId
 from signet.ports.inbox import Batch, Entry, Head, NotOwner, Page, ShardRow, StoreUnavailable, Taken
 
+PACE = Pace()
 FORGOTTEN = 64  # appends whose outcome nobody has asked for again
 Appends = list["asyncio.Future[None]"]
 
@@ -55,10 +56,13 @@ class CassandraInbox:
         shards: int = limits.SHARDS,
         clock: Clock = boot_clock,
         now_ms: Callable[[], int] = unix_ms,
+        pace: Pace = PACE,
+        performs: Callable[[Session, Callable[[], int]], Driver] = Driver,
     ) -> None:
-        """Raises BadUrl."""
+        """`performs` makes what performs operations. Raises BadUrl."""
         self._address, self._shards = parse(url), shards
-        self._clock, self._now_ms = clock, now_ms
+        self._clock, self._now_ms, self._pace = clock, now_ms, pace
+        self._performs = performs
         self._connecting = asyncio.Lock()
         self._driver: Driver | None = None
         self._reader: Reader
@@ -80,7 +84,7 @@ class CassandraInbox:
 
     async def _connect(self) -> None:
         session = await Session.open(self._address)
-        driver = Driver(session, self._now_ms)
+        driver = self._performs(session, self._now_ms)
         self._reader = Reader(driver, self._shards, self._owner)
         self._sweeper = Sweeper(driver, self._reader)
         self._driver = driver
@@ -216,9 +220,9 @@ class CassandraInbox:
         driver = await self._connected()
         sent = self._registering.setdefault(incarnation, self._clock())  # L2: from the first try
         await driver.insert_lease(incarnation, lease_s)
-        began = core(incarnation, lease_s)
+        began = core(incarnation, lease_s, self._pace)
         began.lease.registered(sent)
-        self._lives[incarnation] = Life(began, driver, self._clock)
+        self._lives[incarnation] = Life(began, driver, self._clock, self._pace.tick)
 
     async def renew(self, incarnation: Incarnation) -> None:
         life = self._lives.get(incarnation)
