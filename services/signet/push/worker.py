@@ -10,7 +10,7 @@ worker, one wake-up more may come.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 
 import structlog
 
@@ -66,7 +66,7 @@ class Worker:
         """Take hints from now on."""
         following = self._events.subscribe(Topic.PUSH, self._group)
         for work in (self._follow(following), self._drive()):
-            self._tasks.append(asyncio.create_task(work, name="push"))
+            self._tasks.append(self._spawn(work, "push"))
         self._why = ""
 
     async def stop(self) -> None:
@@ -100,22 +100,26 @@ class Worker:
             "provider": self._away or "answers",
         }
 
-    async def _follow(self, following: AsyncIterator[Event]) -> None:
+    async def _follow(self, first: AsyncIterator[Event]) -> None:
         """Take hints until it is cancelled; a subscription that breaks is opened again."""
+        following: AsyncIterator[Event] | None = first
         backoff = Backoff()
         while True:
+            backoff = backoff.opened(self._now())
             try:
-                async with contextlib.aclosing(following):  # type: ignore[type-var]
-                    async for event in following:
-                        self._take(event)
+                await self._take_all(following or self._events.subscribe(Topic.PUSH, self._group))
                 reason = "ended"
             except Exception as error:
                 reason = type(error).__name__
-            now = self._now()
-            wait, backoff = backoff.opened(now).failed(now, self._chance())
+            now, following = self._now(), None
+            wait, backoff = backoff.failed(now, self._chance())
             log.warning("hints cannot be taken; trying again", reason=reason, wait_s=round(wait, 1))
             await asyncio.sleep(wait)
-            following = self._events.subscribe(Topic.PUSH, self._group)
+
+    async def _take_all(self, following: AsyncIterator[Event]) -> None:
+        async with contextlib.aclosing(following):  # type: ignore[type-var]
+            async for event in following:
+                self._take(event)
 
     def _take(self, event: Event) -> None:
         self._taken += 1
@@ -133,7 +137,7 @@ class Worker:
             wakes, dropped = self._pushing.due(self._now())
             _count(dropped)
             for wake in wakes:
-                task = asyncio.create_task(self._wake(wake), name="wake")
+                task = self._spawn(self._wake(wake), "push-wake")
                 self._waking.add(task)
                 task.add_done_callback(self._waking.discard)
             self._show()
@@ -141,6 +145,17 @@ class Worker:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(None if due_at == NEVER else due_at):
                     await self._changed.wait()
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._over)
+        return task
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        """A bug: whoever looks at `not_ready` starts this process anew."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the push worker failed", exc_info=error)
+            self._why = "a task has failed"
 
     async def _wake(self, wake: Wake) -> None:
         user, hint = wake

@@ -236,6 +236,26 @@ async def test_it_is_ready_from_start_to_stop() -> None:
     await worker.stop()
 
 
+@in_virtual_time
+async def test_a_worker_with_a_bug_of_its_own_says_that_it_is_not_ready() -> None:
+    """Not silently: whoever looks at /readyz starts it anew."""
+
+    async def again(_: WakeUp) -> Outcome:
+        return RetryAfter()
+
+    def broken() -> float:
+        raise ZeroDivisionError
+
+    events, provider = MemoryEvents(), RememberingPush(again)
+    worker = Worker(events, provider, clock, KEY, chance=broken)
+    await worker.start()
+    events.publish(hint(ANN))
+    await provider.asked(1)
+    await asyncio.sleep(1)
+    assert worker.not_ready() == "a task has failed"
+    await worker.stop()
+
+
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         Worker(MemoryEvents(), RememberingPush(), clock, bytes(31))
