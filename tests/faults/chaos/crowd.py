@@ -55,6 +55,7 @@ class Group:
             )
         self._said = {}
         self._reading = asyncio.create_task(self._read(self._process))
+        self._reading.add_done_callback(self._crowd.ended)
         self._write(asdict(self._plan))
         await self.ask("enter", answer="all_entered")
 
@@ -114,6 +115,7 @@ class Crowd:
         self.friends = friendships(people, self._chance)
         self.troubles: Counter[str] = Counter()
         self.unexpected: list[tuple[int, str, float]] = []
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._users: dict[int, str] = {}
         self._news = asyncio.Event()
         self.groups = []
@@ -177,6 +179,11 @@ class Crowd:
 
     async def kill(self) -> None:
         await asyncio.gather(*(group.kill() for group in self.groups))
+
+    def ended(self, reading: "asyncio.Task[None]") -> None:
+        """What a process of people said could not be read: nothing that follows would be true."""
+        if not reading.cancelled() and reading.exception() is not None:
+            self.failed.set_exception(reading.exception() or RuntimeError())
 
     def note(self, what: str, record: list[Any]) -> None:
         """One line of a process of people."""

@@ -215,6 +215,11 @@ class Ledger:
             recovery_p99=percentile([one.seconds for one in self.recoveries()], 0.99),
         )
 
+    def slowest(self, count: int) -> list[Message]:
+        """Those that waited longest for SENT, the longest first."""
+        answered = [message for message in self.sent if message in self.wrote]
+        return sorted(answered, key=lambda m: self.wrote[m] - self.sent[m])[:count]
+
     def delays(self) -> list[float]:
         """Seconds from SENT to shown, of what was shown to somebody who was there meanwhile."""
         return [

@@ -11,7 +11,7 @@ from pathlib import Path
 from signet.cli.server_process import DidNotStart, ServerProcess
 from tests.faults.chaos.doors import LOOPBACK, Door, Where
 from tests.faults.chaos.faults import Fault, Kind, Part, Way
-from tests.faults.chaos.system import FILE, LATE, LIMITS_OFF, LINES, locked
+from tests.faults.chaos.system import FILE, LIMITS_OFF, LINES, break_lines, locked
 
 STARTS = 10
 SERVER = {
@@ -67,7 +67,7 @@ class OneProcess:
             case "server", _:
                 return await self._end(fault)
             case "doors", _:
-                await self._line(fault)
+                await break_lines(list(self._doors.values()), fault)
             case file, _:
                 with locked(self._data / file):
                     await asyncio.sleep(fault.lasts)
@@ -87,19 +87,6 @@ class OneProcess:
                 await self._server.start()
                 return
         raise RuntimeError(f"the server did not start in {STARTS} tries")
-
-    async def _line(self, fault: Fault) -> None:
-        for door in self._doors.values():
-            match fault.kind:
-                case Kind.CUT:
-                    door.cut()
-                case Kind.STALL:
-                    door.stall()
-                case _:
-                    door.slow(LATE)
-        await asyncio.sleep(fault.lasts)
-        for door in self._doors.values():
-            door.flow()
 
     def notes(self) -> list[str]:
         return []

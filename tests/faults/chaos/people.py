@@ -18,7 +18,9 @@ from typing import Any
 import uvloop
 
 from signet.core.ids import UserId
+from signet.telemetry import logs
 from tests.faults.chaos.person import Person
+from tests.faults.chaos.waiting import say_when_asked
 
 REGISTER_AT_ONCE = 4
 BEAT = 0.05  # seconds between two looks at who is to write
@@ -145,6 +147,8 @@ class Process:
 
 
 async def main() -> None:
+    logs.configure("json", "info")  # on standard error; the other is the ledger's
+    say_when_asked()
     loop, reader = asyncio.get_running_loop(), asyncio.StreamReader(limit=2**24)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     process = Process(Plan(**json.loads(await reader.readline())))

@@ -10,6 +10,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import structlog
+
 from signet.client import (
     Client,
     ConnectionChanged,
@@ -27,6 +29,7 @@ from signet.client import (
 from signet.core.ids import MessageId, UserId
 from tests.faults.chaos.ledger import Message
 
+log = structlog.get_logger()
 Tell = Callable[..., None]
 HISTORY = 100_000  # messages of a conversation that are looked through after a restart
 AGAIN = 0.5  # seconds between two tries of what the server must answer
@@ -71,6 +74,7 @@ class Person:
                 await asyncio.sleep(AGAIN)
 
     async def _begin(self, client: Client) -> None:
+        structlog.contextvars.bind_contextvars(person=self.index)
         self._client = client
         self._reading = asyncio.create_task(self._read(client))
         await client.start()
@@ -166,6 +170,8 @@ class Person:
                     self._answered(message_id)
             case ConnectionChanged(state=ConnectionState.DISPLACED | ConnectionState.REMOVED):
                 self._tell("unexpected", self.index, str(event), time.monotonic())
+            case ConnectionChanged():
+                log.info("connection", to=event.state.value, code=event.code, wait=event.retry_in_s)
             case _ if isinstance(event, UNEXPECTED):
                 self._tell("unexpected", self.index, str(event), time.monotonic())
         await event.done()

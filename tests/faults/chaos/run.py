@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.faults.chaos import faults
@@ -14,6 +15,7 @@ from tests.faults.chaos.ledger import Broken, Ledger, Offence, percentile
 from tests.faults.chaos.system import System
 
 DYING = {Kind.PEOPLE: Way(0.5, 0.0, 3.0, 8.0)}
+SLOWEST = 5  # messages whose waiting is told
 Say = Callable[[str], None]
 
 
@@ -55,9 +57,14 @@ class Chaos:
             ledger=self.ledger,
         )
         (self._folder / "people").mkdir()
+        playing = asyncio.create_task(self._play())
         try:
-            whole = await self._play()
+            await asyncio.wait({playing, self._crowd.failed}, return_when="FIRST_COMPLETED")
+            if self._crowd.failed.done():
+                self._crowd.failed.result()
+            whole = await playing
         finally:
+            playing.cancel()
             await self._crowd.kill()
             await self._system.stop()
         return self._report(whole)
@@ -76,6 +83,7 @@ class Chaos:
             self._say(str(fault))
         self._crowd.talk()
         self._began = time.monotonic()
+        self._say(f"it begins: {datetime.now(UTC):%H:%M:%S.%f} UTC")
         async with asyncio.TaskGroup() as group:
             for fault in plan:
                 group.create_task(self._break(fault))
@@ -98,8 +106,10 @@ class Chaos:
         """Everything is healed: what was written must arrive, and nothing behind a farewell."""
         patience, began = self._size.patience, time.monotonic()
         await self._crowd.quiet()
+        self._say(f"all are there and write no more: {len(self.ledger.missing())} on their way")
         whole = await self._crowd.caught_up(patience)
-        self._say(f"everybody caught up in {time.monotonic() - began:.1f} s")
+        missing = len(self.ledger.missing())
+        self._say(f"{missing} missing after {time.monotonic() - began:.1f} s of peace")
         if whole:
             await self._crowd.farewell()
             whole = await self._crowd.caught_up(patience)
@@ -118,6 +128,9 @@ class Chaos:
             f"shown after SENT: p50 {percentile(delays, 0.5):.3f} s, p99"
             f" {percentile(delays, 0.99):.1f} s, longest {max(delays, default=0.0):.1f} s"
         )
+        for message in self.ledger.slowest(SLOWEST):
+            wrote, sent = self.ledger.wrote[message], self.ledger.sent[message]
+            self._say(f"slow: {message}, {wrote - self._began:.1f} to {sent - self._began:.1f} s")
         for what, times in crowd.troubles.most_common(10):
             self._say(f"calls that failed and were tried again: {times} x {what}")
         for person, what, at in crowd.unexpected:

@@ -1,5 +1,6 @@
 """What chaos breaks, as chaos sees it."""
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,33 @@ FILE = {Kind.LOCK: Way(1, 0.5, 6.0, 2.0)}
 """How a file breaks that processes share."""
 
 LATE = 0.2  # seconds that a slow line adds
+
+
+class Line(Protocol):
+    """A door or a link's proxy."""
+
+    def cut(self) -> None: ...
+
+    def stall(self) -> None: ...
+
+    def slow(self, seconds: float) -> None: ...
+
+    def flow(self) -> None: ...
+
+
+async def break_lines(lines: Sequence[Line], fault: Fault) -> None:
+    """CUT, STALL or SLOW all of them; whole again when it returns."""
+    for line in lines:
+        match fault.kind:
+            case Kind.CUT:
+                line.cut()
+            case Kind.STALL:
+                line.stall()
+            case _:
+                line.slow(LATE)
+    await asyncio.sleep(fault.lasts)
+    for line in lines:
+        line.flow()
 
 
 class System(Protocol):
