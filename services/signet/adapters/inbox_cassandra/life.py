@@ -41,11 +41,15 @@ Clock = Callable[[], float]
 
 
 class Pace(NamedTuple):
-    """In seconds: when the journal becomes rows and heads, and how often that is asked."""
+    """In seconds: when the journal becomes rows and heads, and how often that is asked.
+
+    `memory` is in bytes: beyond it all becomes rows at once, and sends wait (J5).
+    """
 
     row_after: float = limits.ROW_AFTER
     head_after: float = limits.HEAD_AFTER
     tick: float = limits.ROW_TICK
+    memory: int = limits.JOURNAL_MEMORY
 
 
 def core(incarnation: Incarnation, lease_s: float, pace: Pace) -> Core:
@@ -57,7 +61,7 @@ def core(incarnation: Incarnation, lease_s: float, pace: Pace) -> Core:
         Memory(),
         Shards(incarnation),
     )
-    return Core(parts, pace.row_after, limits.JOURNAL_MEMORY, pace.head_after)
+    return Core(parts, pace.row_after, pace.memory, pace.head_after)
 
 
 def swaps(operation: Operation) -> ShardId | None:
