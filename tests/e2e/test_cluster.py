@@ -16,6 +16,7 @@ from signet.ports.members import Kind
 from tests.support.lanes import Server
 from tests.support.local_cluster import PATIENCE, cluster, loads, real_stores, register_apart
 from tests.support.people import Person, running
+from tests.support.pod_files import Folder
 
 pytestmark = pytest.mark.timeout(240)
 EVERY = 0.2  # seconds between two looks at the pods
@@ -27,6 +28,13 @@ async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(EVERY)
 
 
+async def until_loads(at: Cluster, kind: Kind, wanted: dict[str, int]) -> None:
+    async def so() -> bool:
+        return await loads(at, kind) == wanted
+
+    await until(so)
+
+
 @asynccontextmanager
 async def talking(at: Cluster, folder: Path) -> AsyncIterator[tuple[Person, Person]]:
     """Two people, each on the gateway of their own."""
@@ -36,11 +44,7 @@ async def talking(at: Cluster, folder: Path) -> AsyncIterator[tuple[Person, Pers
         for person in people:
             person.patience = PATIENCE
         assert len(people) == 2
-
-        async def apart() -> bool:
-            return set((await loads(at, Kind.GATEWAY)).values()) == {1}
-
-        await until(apart)
+        await until_loads(at, Kind.GATEWAY, dict.fromkeys(at.of(Kind.GATEWAY), 1))
         yield people[0], people[1]
 
 
@@ -82,7 +86,7 @@ async def test_a_killed_gateway_s_people_go_on_at_the_other(tmp_path: Path) -> N
         await at.kill(at.of(Kind.GATEWAY)[1], again=False)
         await talk.go_on()
         await talk.is_read()
-        assert (await loads(at, Kind.GATEWAY))["gateway-0"] == 2
+        await until_loads(at, Kind.GATEWAY, {"gateway-0": 2, "gateway-1": 0})
 
 
 @pytest.mark.parametrize("kind", [Kind.GATEWAY, Kind.ROUTER])
@@ -102,7 +106,7 @@ async def test_a_drained_pod_is_empty_and_nobody_misses_anything(
             return pod.stage == "empty" and not pod.ready
 
         await until(empty)
-        assert await loads(at, kind) == {leaving: 0, staying: held}
+        await until_loads(at, kind, {leaving: 0, staying: held})
         await talk.go_on()
         await talk.is_read()
 
@@ -119,6 +123,22 @@ async def test_people_talk_on_real_servers_while_a_router_and_a_gateway_are_kill
         await talk.go_on()
         await talk.is_read()
         await at.ready()
+
+
+async def test_a_cluster_over_mutual_tls_is_seen_and_told_like_any_other(tmp_path: Path) -> None:
+    mine = Folder(tmp_path / "tls").issue("pod")
+    settings = {
+        "SIGNET_TLS_CA": str(mine.ca),
+        "SIGNET_TLS_CERT": str(mine.cert),
+        "SIGNET_TLS_KEY": str(mine.key),
+    }
+    counts = {Kind.GATEWAY: 1, Kind.ROUTER: 1, Kind.KEYS: 1}
+    async with Cluster(tmp_path / "data", counts, settings=settings) as at:
+        await at.drain("gateway-0")
+        gateway, router, keys = await at.pods()
+        assert gateway.addresses["admin"].startswith("https://")
+        assert gateway.stage in {"draining", "empty"}
+        assert (router.stage, keys.stage) == ("active", "active")
 
 
 async def test_cluster_up_says_all_addresses_and_ends_all_its_processes(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from signet.cli.failures import Exit, Problem, explained
 from signet.cli.options import Json
 from signet.cluster.child import DidNotStart
 from signet.cluster.cluster import Cluster, NotReady
+from signet.data_folder import FolderInUse
 from signet.pod.stores import StoreRefused
 from signet.ports.members import Kind
 from signet.settings import STORES, Settings
@@ -147,6 +148,10 @@ async def _start(made: Cluster) -> None:
     """Raises: Problem."""
     try:
         await made.start()
+    except FolderInUse as error:
+        text = f"process {error.pid} already runs a cluster on {made.data}"
+        advice = f"use that one, stop it (kill {error.pid}), or give another --data"
+        raise Problem("DATA_IN_USE", text, advice, Exit.STORE) from None
     except DidNotStart as error:
         text = f"{error.name}: {error.last_words}"
         raise Problem("DID_NOT_START", text, f"see {error.log}", Exit.FAILED) from None

@@ -38,9 +38,9 @@ class Child:
     first line of output is one JSON object; what it says on standard error goes to `log`.
     """
 
-    def __init__(self, name: str, process: Process, log: Path) -> None:
+    def __init__(self, name: str, process: Process, log: Path, log_from: int) -> None:
         self.name, self.log = name, log
-        self._process = process
+        self._process, self._log_from = process, log_from
         self._reading: asyncio.Task[None] | None = None
 
     @staticmethod
@@ -53,6 +53,7 @@ class Child:
     ) -> "Child":
         """Returns as soon as the process is there; `told` waits until it is ready."""
         with log.open("ab") as out:
+            log_from = out.tell()
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -66,7 +67,7 @@ class Child:
                 env=environment,
                 start_new_session=True,  # a terminal's Ctrl-C is for us alone
             )
-        return Child(name, process, log)
+        return Child(name, process, log, log_from)
 
     @property
     def pid(self) -> int:
@@ -102,7 +103,8 @@ class Child:
 
     async def _tail(self) -> str:
         def end() -> str:
-            return self.log.read_bytes()[-TAIL:].decode(errors="replace")
+            own = self.log.read_bytes()[self._log_from :]
+            return own[-TAIL:].decode(errors="replace")
 
         return await asyncio.to_thread(end)
 

@@ -20,13 +20,17 @@ from signet.cluster.parts import COUNTS, MODULES, Entries, Phase, environment, n
 from signet.cluster.pod import Pod
 from signet.cluster.ports import Ports
 from signet.cluster.state import Look, PodState, state
+from signet.data_folder import DataFolder
 from signet.pod.migrate import migrate
+from signet.pod.tls import PodTls
 from signet.ports.members import Kind
+from signet.settings import Settings
 
 READY_WITHIN = 120.0  # seconds from the start until all are ready, on a busy machine
 LOOK_EVERY = 0.1  # seconds between two looks while somebody waits for readiness
 STOPS_WITHIN = 20.0  # seconds that SIGTERM is given before SIGKILL
 DRAINS_WITHIN = 60.0  # seconds that a pod is given to become empty, when nobody says
+TLS = ("tls_ca", "tls_cert", "tls_key")
 AWAY = frozenset({Phase.WAITING, Phase.ENDED})
 
 
@@ -67,6 +71,7 @@ class Cluster:
         self._modules = {**MODULES, **modules}
         self._pods: dict[str, Pod] = {}
         self._seen: dict[str, Look] = {}
+        self._claim = DataFolder(self.data / "cluster")  # one cluster at a time: names are unique
         self._looking = Looking()
         self._ports = Ports(random.Random())  # noqa: S311 - no secret
         self._news = asyncio.Event()
@@ -79,12 +84,17 @@ class Cluster:
         Tables and topics are brought up to date first, as `signet admin migrate` does.
 
         Raises:
+            FolderInUse: another cluster runs on the data.
             StoreRefused: a store cannot be reached.
             DidNotStart: with the end of its log.
             NotReady: after READY_WITHIN.
         """
-        await migrate(table.load(data=self.data, **dict[str, Any](self.stores)))
+        self._claim.lock()
         try:
+            settings = self._read_settings()
+            tls = PodTls.of(settings)
+            self._looking = Looking(tls.client() if tls is not None else None)
+            await migrate(settings)
             for kind, count in self._counts.items():
                 for _ in range(count):
                     self._begin(kind)
@@ -98,6 +108,13 @@ class Cluster:
         """SIGTERM to all at once, SIGKILL to those who do not go; nothing is left running."""
         await asyncio.gather(*(pod.end(STOPS_WITHIN) for pod in self._pods.values()))
         await self._looking.close()
+        self._claim.unlock()
+
+    def _read_settings(self) -> Settings:
+        """What is the same for all pods, as far as this process needs it too."""
+        flags: dict[str, Any] = {"data": self.data, **self.stores}
+        flags |= {name: self._settings.get(f"{table.PREFIX}{name.upper()}") for name in TLS}
+        return table.load(None, **flags)
 
     async def __aenter__(self) -> "Cluster":
         await self.start()
@@ -111,6 +128,7 @@ class Cluster:
         self.logs.mkdir(exist_ok=True, mode=0o700)
         name = name_of(kind, self._pods)
         log = self.logs / f"{name}.log"
+        log.unlink(missing_ok=True)  # of the cluster before
 
         async def launch(last: Mapping[str, object]) -> Child:
             told = environment(name, self.data, self.stores, self._settings, last, self._ports.take)

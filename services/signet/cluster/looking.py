@@ -1,6 +1,7 @@
 """Look at a pod from outside: its admin port, and what the system says of its process."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import Mapping
 
@@ -13,12 +14,14 @@ PATIENCE = 2.0  # seconds for a page; one that needs longer does not answer
 
 
 class Looking:
-    """Asks admin ports. `close` at the end."""
+    """Asks admin ports, with `tls` where they want certificates. `close` at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         # Connections are not kept: a pod may be killed at any moment, and come back elsewhere.
         keep = httpx.Limits(max_keepalive_connections=0)
-        self._http = httpx.AsyncClient(timeout=PATIENCE, trust_env=False, limits=keep)
+        self._http = httpx.AsyncClient(
+            timeout=PATIENCE, trust_env=False, limits=keep, verify=True if tls is None else tls
+        )
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -57,7 +57,7 @@ def environment(
     `last` is what an earlier life of this pod said: it comes back at the same addresses. Where it
     said nothing, `free` gives a port.
     """
-    told = {"NAME": name, "DATA": str(data)}
+    told = {"NAME": name, "DATA": str(data), "PROBE_PORT": "0"}
     told |= {store.upper(): url for store, url in stores.items()}
     told |= {
         f"{port.upper()}_PORT": str(port_of(str(last.get(port, ""))) or free()) for port in PORTS

@@ -14,6 +14,7 @@ from signet.cluster.child import DidNotStart
 from signet.cluster.cluster import Cluster, NoSuchPod, NotReady
 from signet.cluster.parts import Phase
 from signet.cluster.state import PodState
+from signet.data_folder import FolderInUse
 from signet.ports.members import Kind
 
 SMALL = dict.fromkeys(Kind, "tests.support.small_pod")
@@ -29,6 +30,14 @@ def small(folder: Path, again: bool = True, **counts: int) -> Cluster:
 async def patient() -> AsyncIterator[None]:
     async with asyncio.timeout(PATIENCE):
         yield
+
+
+def runs(process: psutil.Process) -> bool:
+    """A zombie has ended; nobody may be there to bury it."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def state_of(cluster: Cluster, name: str) -> PodState:
@@ -144,6 +153,28 @@ async def test_a_pod_that_cannot_start_ends_the_start_with_its_words(tmp_path: P
     assert all(cluster.pod(name).pid == 0 for name in cluster.names)
 
 
+async def test_last_words_are_of_the_life_that_failed(tmp_path: Path) -> None:
+    async with small(tmp_path, router=1) as cluster, patient():
+        (cluster.data / "router-0.refuses").touch()
+        await cluster.kill("router-0")
+        await cluster.until(lambda: cluster.pod("router-0").failure is not None)
+        assert (await state_of(cluster, "router-0")).why == "refused to start"
+        (cluster.data / "router-0.refuses").unlink()
+        await cluster.ready("router-0")
+
+
+async def test_a_second_cluster_on_the_same_data_is_refused_while_the_first_runs(
+    tmp_path: Path,
+) -> None:
+    second = small(tmp_path, router=1)
+    async with small(tmp_path, router=1):
+        with pytest.raises(FolderInUse) as refused:
+            await second.start()
+        assert refused.value.pid == os.getpid()
+    async with second:
+        assert second.pod("router-0").pid
+
+
 async def test_who_waits_for_readiness_is_told_who_is_not_and_why(tmp_path: Path) -> None:
     async with small(tmp_path, router=2) as cluster, patient():
         (cluster.data / "router-1.unready").touch()
@@ -172,5 +203,6 @@ async def test_no_pod_outlives_a_cluster_that_was_killed(tmp_path: Path) -> None
     finally:
         parent.kill()
         await parent.wait()
-    await asyncio.to_thread(psutil.wait_procs, [pod], PATIENCE)
-    assert not pod.is_running()
+    async with patient():
+        while runs(pod):
+            await asyncio.sleep(0.02)
