@@ -10,41 +10,24 @@ from uuid import uuid4
 import pytest
 
 from signet.adapters.blobs_filesystem import FilesystemBlobs
-from signet.adapters.blobs_s3 import S3Blobs
 from signet.core import limits
-from signet.ports.blobs import BlobInfo, BlobNotFound, Blobs
-from tests.support.lanes import Server, s3
+from signet.ports.blobs import BlobExists, BlobInfo, BlobNotFound, Blobs
+from tests.support.blob_stores import every_adapter, s3_blobs
 
 SMALL = os.urandom(100_000)
 LARGE = os.urandom(limits.BLOB_PART + 3_000_001)  # more than one part
 
 
 @pytest.fixture
-async def blobs(request: pytest.FixtureRequest) -> AsyncIterator[Blobs]:
-    store: Blobs = request.getfixturevalue(f"{request.param}_blobs")
+async def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Blobs]:
+    if request.param == "filesystem":
+        store: Blobs = FilesystemBlobs(tmp_path / "media")
+    else:
+        store = s3_blobs(request.getfixturevalue("s3_server"))
     yield store
     await store.close()
 
 
-@pytest.fixture
-def s3_blobs(s3_server: Server) -> Blobs:
-    return S3Blobs(
-        s3.BUCKET,
-        access_key=s3.ACCESS,
-        secret_key=s3.SECRET,
-        region=s3.REGION,
-        endpoint=f"http://{s3_server.url}",
-    )
-
-
-@pytest.fixture
-def filesystem_blobs(tmp_path: Path) -> Blobs:
-    return FilesystemBlobs(tmp_path / "media")
-
-
-every_adapter = pytest.mark.parametrize(
-    "blobs", ["filesystem", pytest.param("s3", marks=pytest.mark.lane("s3"))], indirect=True
-)
 every_size = pytest.mark.parametrize("data", [b"", b"x", SMALL, LARGE], ids=len)
 
 
@@ -107,7 +90,7 @@ async def test_a_deleted_blob_is_gone(blobs: Blobs) -> None:
 async def test_a_blob_does_not_change(blobs: Blobs, data: bytes) -> None:
     name = new_name()
     await blobs.put(name, chunked(data), len(data))
-    with pytest.raises(ValueError, match="name"):
+    with pytest.raises(BlobExists):
         await blobs.put(name, chunked(bytes(len(data))), len(data))
     assert await read(blobs, name) == data
 
@@ -163,6 +146,6 @@ async def test_of_two_who_put_the_same_name_one_at_least_stands_whole(blobs: Blo
     name, datas = new_name(), [os.urandom(1000), os.urandom(1000)]
     puts = [blobs.put(name, chunked(data), len(data)) for data in datas]
     done = await asyncio.gather(*puts, return_exceptions=True)
-    assert {type(one) for one in done} <= {BlobInfo, ValueError}
+    assert {type(one) for one in done} <= {BlobInfo, BlobExists}
     won = [data for data, one in zip(datas, done, strict=True) if isinstance(one, BlobInfo)]
     assert await read(blobs, name) in won

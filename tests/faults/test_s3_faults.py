@@ -9,6 +9,7 @@ import pytest
 
 from signet.adapters.blobs_s3 import S3Blobs
 from signet.ports.blobs import BlobNotFound
+from tests.support.blob_stores import s3_blobs
 from tests.support.lanes import Server, s3
 
 pytestmark = pytest.mark.lane("s3")
@@ -19,13 +20,7 @@ DATA = os.urandom(1_000)
 
 @pytest.fixture
 def blobs(s3_server: Server) -> S3Blobs:
-    return S3Blobs(
-        s3.BUCKET,
-        access_key=s3.ACCESS,
-        secret_key=s3.SECRET,
-        endpoint=f"http://{s3_server.url}",
-        timeout_s=TIMEOUT,
-    )
+    return s3_blobs(s3_server, timeout_s=TIMEOUT)
 
 
 async def chunks() -> AsyncIterator[bytes]:

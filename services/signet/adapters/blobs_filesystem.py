@@ -4,29 +4,39 @@ What may be relied upon: a blob is written beside its place, made durable (fsync
 folder), and then linked to its name, which fails if the name is taken. So it is whole or absent
 after a crash at any moment; what a crash left half-written is thrown away when the folder is
 opened. A deleted blob may come back if the machine dies within moments.
+
+URLs are signed with a key that is made with the folder and stays in it: they outlive the process.
+Whoever serves them (blobs_http) does so at `public`.
 """
 
 import asyncio
 import os
-import re
 import secrets
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import obstore
 from obstore.store import LocalStore
 
+from signet.adapters.blobs_signed import KEY_BYTES, check, sign
 from signet.core import limits
-from signet.ports.blobs import BlobInfo, BlobNotFound
+from signet.ports.blobs import NAME, BlobExists, BlobInfo, BlobNotFound, Method
 
-NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
 CHUNK = 256 * 1024  # what `get` yields at the least, but for the last
 
 
 class FilesystemBlobs:
-    """One process has the folder; it is made where it is not there."""
+    """One process has the folder; it is made where it is not there.
 
-    def __init__(self, folder: Path) -> None:
+    `public` is the URL below which blobs_http is served; "": no URL can be signed. `clock` is
+    Unix time in seconds.
+    """
+
+    def __init__(
+        self, folder: Path, *, public: str = "", clock: Callable[[], float] = time.time
+    ) -> None:
         self._whole, self._incoming = folder / "blobs", folder / "incoming"
         for path in (self._whole, self._incoming):
             path.mkdir(parents=True, exist_ok=True)
@@ -34,13 +44,15 @@ class FilesystemBlobs:
             left.unlink()
         self._store = LocalStore(self._whole)
         self._staging = LocalStore(self._incoming)
+        self._public, self._clock = public.rstrip("/"), clock
+        self.key = _key_in(folder)  # of the URLs
 
     async def put(self, name: str, chunks: AsyncIterator[bytes], size: int) -> BlobInfo:
         """See Blobs. Raises OSError where the disk is full or fails; then there is no such blob."""
         if not NAME.fullmatch(name):
             raise ValueError("a blob's name has 1-200 letters, digits, - and _")
         if (self._whole / name).exists():
-            raise ValueError("there is a blob of that name")
+            raise BlobExists("there is a blob of that name")
         staged = f"{secrets.token_hex(16)}"
         try:
             await obstore.put_async(
@@ -86,6 +98,15 @@ class FilesystemBlobs:
             except FileNotFoundError:
                 return
 
+    async def sign(self, method: Method, name: str, expires_s: int) -> str:
+        """See Blobs. ValueError also where `public` is not known."""
+        check(method, name, expires_s)
+        if not self._public:
+            raise ValueError("where blobs are served is not known: ?public=URL")
+        most = limits.MAX_BLOB if method == "PUT" else 0
+        query = sign(self.key, method, name, most, int(self._clock()) + expires_s)
+        return f"{self._public}/{name}?{query}"
+
     async def close(self) -> None:
         """Nothing is held."""
 
@@ -103,13 +124,25 @@ async def _exactly(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[byt
 
 
 def _publish(staged: Path, at: Path) -> None:
-    """Durable first, visible then. Raises ValueError: the name was taken meanwhile."""
+    """Durable first, visible then. Raises BlobExists: the name was taken meanwhile."""
     _sync(staged)
     try:
         os.link(staged, at)
     except FileExistsError:
-        raise ValueError("there is a blob of that name") from None
+        raise BlobExists("there is a blob of that name") from None
     _sync(at.parent)
+
+
+def _key_in(folder: Path) -> bytes:
+    """The key, made and durable where there is none. Raises OSError."""
+    at, made = folder / "url.key", folder / "incoming" / secrets.token_hex(16)
+    if not at.exists():
+        made.touch(0o600)
+        made.write_bytes(secrets.token_bytes(KEY_BYTES))
+        with suppress(BlobExists):
+            _publish(made, at)
+        made.unlink()
+    return at.read_bytes()
 
 
 def _sync(path: Path) -> None:

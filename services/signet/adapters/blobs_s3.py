@@ -8,7 +8,6 @@ ended in the middle are thrown away; where that fails too, the bucket's own rule
 uploads must do it. No request takes longer than BLOB_TIMEOUT.
 """
 
-import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,13 +17,13 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, GenericError
 from obstore.store import S3Store
 
+from signet.adapters.blobs_signed import check
 from signet.core import limits
-from signet.ports.blobs import BlobInfo, BlobNotFound
+from signet.ports.blobs import NAME, BlobExists, BlobInfo, BlobNotFound, Method
 
 if TYPE_CHECKING:  # they exist for type checkers alone
     from obstore.store import ClientConfig, S3Config
 
-NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
 CHUNK = 256 * 1024  # what `get` yields at the least, but for the last
 PARTS_AT_ONCE = 2
 RETRIES = 3
@@ -33,7 +32,8 @@ RETRIES = 3
 class S3Blobs:
     """`endpoint` is "" for AWS itself; plain HTTP is taken only if the endpoint says so.
 
-    `authority` is the PEM text of one that is trusted besides the system's.
+    `authority` is the PEM text of one that is trusted besides the system's. `public` is where
+    those find it to whom a URL is given; "" is `endpoint`.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class S3Blobs:
         secret_key: str,
         region: str = "us-east-1",
         endpoint: str = "",
+        public: str = "",
         authority: str = "",
         timeout_s: float = limits.BLOB_TIMEOUT,
     ) -> None:
@@ -53,8 +54,6 @@ class S3Blobs:
             "secret_access_key": secret_key,
             "region": region,
         }
-        if endpoint:
-            where["endpoint"] = endpoint
         client: ClientConfig = {
             "allow_http": endpoint.startswith("http://"),
             "timeout": bound,
@@ -64,10 +63,11 @@ class S3Blobs:
             client["root_certificate"] = authority
         self._store = S3Store(
             bucket,
-            config=where,
+            config=_at(endpoint, where),
             client_options=client,
             retry_config={"max_retries": RETRIES, "retry_timeout": bound},
         )
+        self._signer = S3Store(bucket, config=_at(public or endpoint, where))  # sends nothing
 
     async def put(self, name: str, chunks: AsyncIterator[bytes], size: int) -> BlobInfo:
         """See Blobs.
@@ -127,6 +127,11 @@ class S3Blobs:
                 except FileNotFoundError:
                     return
 
+    async def sign(self, method: Method, name: str, expires_s: int) -> str:
+        """See Blobs. Asks nobody."""
+        check(method, name, expires_s)
+        return await obstore.sign_async(self._signer, method, name, timedelta(seconds=expires_s))
+
     async def close(self) -> None:
         """Connections end with the object."""
 
@@ -135,7 +140,7 @@ class S3Blobs:
         try:
             await obstore.put_async(self._store, name, whole, mode="create")
         except AlreadyExistsError:
-            raise ValueError("there is a blob of that name") from None
+            raise BlobExists("there is a blob of that name") from None
 
     async def _put_parts(self, name: str, chunks: AsyncIterator[bytes], size: int) -> None:
         try:
@@ -150,7 +155,7 @@ class S3Blobs:
                 max_concurrency=PARTS_AT_ONCE,
             )
         else:
-            raise ValueError("there is a blob of that name")
+            raise BlobExists("there is a blob of that name")
 
 
 async def _exactly(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
@@ -163,6 +168,10 @@ async def _exactly(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[byt
         yield chunk
     if left:
         raise ValueError(f"{left} of {size} bytes did not come")
+
+
+def _at(endpoint: str, where: "S3Config") -> "S3Config":
+    return {**where, "endpoint": endpoint} if endpoint else where
 
 
 @contextmanager

@@ -8,10 +8,10 @@
 | presence | `memory:`, `sqlite:///PATH`, `redis://…` |
 | rate limits | `memory:`, `redis://…` |
 | events | `memory:`, `log:`, `sqlite:///PATH`, `kafka://HOST:PORT,…` |
-| blobs | `file:///PATH`, `s3://KEY:SECRET@BUCKET?endpoint=…&region=…` |
+| blobs | `file:///PATH?public=URL`, `s3://KEY:SECRET@BUCKET?endpoint=…&region=…&public=URL` |
 | push | `log:`, `webhook:https://HOST/PATH?secret_file=/PATH` |
 
-TLS and logins are in store_urls.py.
+TLS and logins are in store_urls.py. `public` is where clients find blobs, for signed URLs.
 
 A SQLite file may be shared by processes of one machine, and by several ports; of those that share
 one, writers wait for each other. `log:` is memory, and a line of the log for each event. Rate
@@ -151,7 +151,7 @@ def open_blobs(url: str) -> Blobs:
     if url.startswith("file:"):
         from signet.adapters.blobs_filesystem import FilesystemBlobs
 
-        return FilesystemBlobs(_path(url))
+        return FilesystemBlobs(_path(url), public=_public(url))
     if url.startswith("s3:"):
         return _s3(url)
     raise UnknownStore("blobs", url, "file, s3")
@@ -201,7 +201,12 @@ def _s3(url: str) -> Blobs:
         authority=Path(tls.cafile).read_text() if tls.cafile else "",
         region=query.get("region", ["us-east-1"])[0],
         endpoint=query.get("endpoint", [""])[0],
+        public=_public(plain),
     )
+
+
+def _public(url: str) -> str:
+    return parse_qs(urlsplit(url).query).get("public", [""])[0]
 
 
 def _path(url: str) -> Path:

@@ -311,9 +311,14 @@ LOCAL_EVENT_POLL = 0.25
 LOCAL_EVENT_CLAIM = 5.0
 # Audit events on disk that wait for Kafka. What comes beyond is lost, and logged as an error.
 AUDIT_SPOOL_BYTES = 256 * MIB
-# One request of S3, and one part of a larger blob. Raise: fewer requests, more memory an upload.
+# One request of S3, or one wait for the client of a signed URL; and one part of a larger blob.
+# Raise: fewer requests, more memory an upload.
 BLOB_TIMEOUT = 30.0
 BLOB_PART = 8 * MIB
+# A blob that is put by a URL. Raise: larger videos, a fuller disk by one who may upload.
+MAX_BLOB = 100 * MIB
+# How long a URL may be good; S3 refuses longer. Lower: slow uploads must ask for another.
+BLOB_URL_LIFE = 7 * 24 * 3600
 
 # --- Push ---------------------------------------------------------------------------------------
 
@@ -343,7 +348,7 @@ PUSH_ANSWER = 4 * KIB
 # How long after its deadline a drain may take to say that it is over. Raise: a service that hangs
 # keeps its pod for longer.
 DRAIN_GRACE = 5.0
-# The deadline that a second signal sets. Lower: streams are closed without having been asked to move.
+# The deadline that a second signal sets. Lower: streams are closed without being asked to move.
 LEAVE_AGAIN = 5.0
 # How often a gateway asks keys for the keys of tokens, and how soon after a token of one that it
 # does not know. Raise: a new key is known later.
