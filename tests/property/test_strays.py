@@ -11,8 +11,8 @@ from signet.ports.members import Member
 from tests.support.gateways import record
 from tests.support.one_gateway import Edge, Place
 
-FEW = settings(max_examples=10, deadline=None)
-USERS = [UserId(number.to_bytes(16, "big")) for number in range(400)]
+FEW = settings(max_examples=6, deadline=None)
+USERS = [UserId(number.to_bytes(16, "big")) for number in range(240)]
 GATEWAYS = st.integers(2, 5).map(lambda count: [f"gateway-{n}" for n in range(count)])
 
 
@@ -100,6 +100,14 @@ def test_nobody_is_asked_before_the_ring_has_been_quiet() -> None:
         crowd.see(listed(*(f"gateway-{n}" for n in range(count))))
         assert crowd.wait(MOVE_QUIET - 2 * TICK)[-1] == 0
     assert crowd.wait(1)[-1] > 0
+
+
+def test_a_gateway_that_drains_leaves_the_asking_to_its_drain() -> None:
+    crowd = Crowd()
+    crowd.place.hub.refusing = Code.DRAINING
+    crowd.place.hub.neighbours.leave(crowd.place.now)
+    crowd.see(listed("gateway-0", "gateway-1"))
+    assert crowd.wait(MOVE_QUIET + 5)[-1] == 0
 
 
 def test_a_gateway_that_takes_nobody_is_not_sent_any_until_it_does() -> None:

@@ -71,7 +71,9 @@ class Strays:
         return rate > 0 and not bucket.take(now, max(1.0, rate * self._hub.config.tick), rate)
 
     def tick(self, now: float) -> None:
-        """Look at some, ask some."""
+        """Look at some, ask some. A drain asks everybody, at a pace of its own."""
+        if self._hub.refusing is not None:
+            return
         if self._neighbours.version != self._looked_at:
             self._looked_at = self._neighbours.version
             self._to_look = deque(self._hub.sessions)
