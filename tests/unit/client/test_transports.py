@@ -131,3 +131,22 @@ async def test_nobody_at_the_address_is_a_connection_error_at_once(
     with pytest.raises(ConnectionError):
         async with asyncio.timeout(grpc_stream.CONNECT_TIMEOUT / 3):
             await dial(address)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("dial", [websocket.dial, grpc_stream.dial], ids=["websocket", "grpc"])
+async def test_a_door_that_hangs_up_before_it_answers_is_a_connection_error_at_once(
+    dial: object,
+) -> None:
+    """As a load balancer does whose server has just died."""
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as door:
+        address = f"127.0.0.1:{door.sockets[0].getsockname()[1]}"
+        if dial is websocket.dial:
+            address = f"ws://{address}/v1/connect"
+        with pytest.raises((ConnectionError, StreamEnded)):
+            async with asyncio.timeout(grpc_stream.CONNECT_TIMEOUT / 3):
+                stream = await dial(address)  # type: ignore[operator]
+                await stream.receive()

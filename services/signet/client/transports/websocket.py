@@ -19,7 +19,11 @@ class _Listener(picows.WSListener):
     def __init__(self) -> None:
         super().__init__()
         self.arrivals = Arrivals()
+        self.connected = False
         self._part = b""
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        self.connected = True
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         kind = frame.msg_type
@@ -75,4 +79,6 @@ async def dial(address: str) -> WebSocketStream:
         )
     except picows.WSError as error:
         raise ConnectionError(str(error)) from error
+    if not listener.connected:  # cut before the upgrade was answered: picows returns as if it were
+        raise ConnectionError(f"{address} hung up")
     return WebSocketStream(transport, listener)
