@@ -13,10 +13,13 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from signet.adapters.blobs_http import BlobsApp
+from signet.adapters.blobs_filesystem import FilesystemBlobs
+from signet.adapters.blobs_http import BlobsApp, Receive, Scope, Send
+from signet.adapters.open import open_blobs
 from signet.core import limits
 from signet.ports.blobs import BlobNotFound, Blobs, Method
-from tests.support.blob_stores import every_adapter, s3_blobs, served_folder
+from tests.support.blob_stores import Asgi, every_adapter, s3_blobs, served_folder
+from tests.support.lanes import Server
 
 SMALL = os.urandom(100_000)
 LARGE = os.urandom(limits.BLOB_PART + 3_000_001)
@@ -144,7 +147,8 @@ async def test_a_url_is_good_until_it_expires(
     blobs: Blobs, http: httpx.AsyncClient, method: Method
 ) -> None:
     name = await stored(http, blobs, SMALL) if method == "GET" else new_name()
-    url, signed = await blobs.sign(method, name, 2), time.monotonic()
+    signed = time.monotonic()
+    url = await blobs.sign(method, name, 2)
 
     async def is_refused() -> bool:
         answer = await http.request(method, url, content=b"x" if method == "PUT" else None)
@@ -259,6 +263,31 @@ async def test_a_url_may_be_good_for_as_long_as_is_said(
     assert (await http.get(url)).content == SMALL
 
 
+@pytest.mark.lane("s3")
+async def test_urls_of_s3_lead_to_where_clients_find_it(
+    s3_server: Server, http: httpx.AsyncClient
+) -> None:
+    blobs = s3_blobs(s3_server, endpoint="http://127.0.0.1:9", public=f"http://{s3_server.url}")
+    name = await stored(http, blobs, SMALL)
+    assert await read(s3_blobs(s3_server), name) == SMALL
+
+
+@pytest.mark.parametrize(
+    "store", ["file://{0}", "s3://key:secret@media?region=eu&endpoint=https://s3"]
+)
+async def test_a_stores_url_says_where_clients_find_blobs(tmp_path: Path, store: str) -> None:
+    public = "https://media.example.org:8443"
+    blobs = open_blobs(store.format(tmp_path) + ("&" if "?" in store else "?") + f"public={public}")
+    url = urlsplit(await blobs.sign("GET", "name", 60))
+    assert f"{url.scheme}://{url.netloc}" == public
+    assert url.path.endswith("/name")
+
+
+async def test_no_url_is_signed_where_nobody_serves_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="public"):
+        await FilesystemBlobs(tmp_path).sign("GET", "name", 60)
+
+
 async def test_a_folder_refuses_more_than_it_allows(
     tmp_path: Path, http: httpx.AsyncClient
 ) -> None:
@@ -306,27 +335,43 @@ async def test_a_folder_keeps_nothing_of_an_upload_that_was_cut(
         assert await is_absent(blobs, "cut")
 
 
-async def test_an_upload_that_stands_still_is_ended(
+async def test_an_upload_that_stands_still_is_ended(tmp_path: Path) -> None:
+    impatient = served_folder(tmp_path, lambda it: BlobsApp(it, it.key, patience_s=0.2))
+    async with impatient as blobs:
+        url = urlsplit(await blobs.sign("PUT", "slow", 60))
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
+        head = f"PUT {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\n"
+        writer.write(f"{head}Content-Length: 10\r\n\r\n12345".encode())
+        answer = await reader.read()  # to the end: the server hangs up
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert not any((tmp_path / "incoming").iterdir())
+        assert await is_absent(blobs, "slow")
+        writer.close()
+
+
+async def test_a_download_that_nobody_reads_is_ended(
     tmp_path: Path, http: httpx.AsyncClient
 ) -> None:
     ended = asyncio.Event()
 
-    async def pieces() -> AsyncIterator[bytes]:
-        yield SMALL
+    def impatient(folder: FilesystemBlobs) -> Asgi:
+        app = BlobsApp(folder, folder.key, patience_s=0.2)
+
+        async def telling(scope: Scope, receive: Receive, send: Send) -> None:
+            await app(scope, receive, send)
+            if scope["method"] == "GET":
+                ended.set()
+
+        return telling
+
+    async with served_folder(tmp_path, impatient) as blobs:
+        huge = os.urandom(1_000_000) * 40  # more than the network holds
+        url = urlsplit(await blobs.sign("GET", await stored(http, blobs, huge), 60))
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
+        writer.write(f"GET {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\n\r\n".encode())
         await ended.wait()
-
-    impatient = served_folder(tmp_path, lambda it: BlobsApp(it, it.key, patience_s=0.2))
-    async with impatient as blobs:
-        url, said = await blobs.sign("PUT", "slow", 60), {"content-length": "100001"}
-        putting = asyncio.create_task(http.put(url, content=pieces(), headers=said))
-
-        async def nothing_is_held() -> bool:
-            return not any(tmp_path.joinpath("incoming").iterdir())
-
-        await eventually(nothing_is_held)
-        ended.set()
-        await asyncio.wait([putting])
-        assert await is_absent(blobs, "slow")
+        assert len(await reader.read()) < len(huge)
+        writer.close()
 
 
 async def test_urls_of_a_folder_outlive_the_process(

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from signet.adapters.blobs_s3 import S3Blobs
@@ -59,6 +60,40 @@ async def test_a_stopped_s3_is_an_error_in_time(s3_server: Server, blobs: S3Blob
     await blobs.put(name, chunks(), len(DATA))
     with s3_server.paused():
         await refuses_everything(blobs, name)
+    assert await read(blobs, name) == DATA
+
+
+async def test_a_dead_s3_is_not_needed_to_sign_urls_and_they_are_good_when_it_is_back(
+    s3_server: Server, blobs: S3Blobs
+) -> None:
+    name = uuid4().hex
+    s3_server.kill()
+    url = await blobs.sign("PUT", name, 60)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        with pytest.raises(httpx.ConnectError):
+            await http.put(url, content=DATA)
+        await asyncio.to_thread(s3_server.restart)
+        assert (await http.put(url, content=DATA)).status_code == 200
+    assert await read(blobs, name) == DATA
+
+
+async def test_an_upload_by_url_that_s3_dies_in_leaves_nothing_and_may_be_made_again(
+    s3_server: Server, blobs: S3Blobs
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield DATA
+        s3_server.kill()
+        yield DATA
+
+    name, said = uuid4().hex, {"content-length": str(2 * len(DATA))}
+    url = await blobs.sign("PUT", name, 60)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        with pytest.raises(httpx.TransportError):
+            await http.put(url, content=pieces(), headers=said)
+        await asyncio.to_thread(s3_server.restart)
+        with pytest.raises(BlobNotFound):
+            await blobs.info(name)
+        assert (await http.put(url, content=DATA)).status_code == 200
     assert await read(blobs, name) == DATA
 
 

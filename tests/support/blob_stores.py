@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from signet.adapters.blobs_filesystem import FilesystemBlobs
-from signet.adapters.blobs_http import BlobsApp
+from signet.adapters.blobs_http import BlobsApp, Receive, Scope, Send
 from signet.adapters.blobs_s3 import S3Blobs
 from signet.telemetry.pages import EmbeddedServer
 from tests.support.lanes import Server, s3
 
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 MOUNT = "/v1/blobs"
 
 every_adapter = pytest.mark.parametrize(
@@ -25,19 +26,13 @@ every_adapter = pytest.mark.parametrize(
 
 
 def s3_blobs(server: Server, **more: Any) -> S3Blobs:
-    return S3Blobs(
-        s3.BUCKET,
-        access_key=s3.ACCESS,
-        secret_key=s3.SECRET,
-        region=s3.REGION,
-        endpoint=f"http://{server.url}",
-        **more,
-    )
+    where = {"region": s3.REGION, "endpoint": f"http://{server.url}"} | more
+    return S3Blobs(s3.BUCKET, access_key=s3.ACCESS, secret_key=s3.SECRET, **where)
 
 
 @asynccontextmanager
 async def served_folder(
-    folder: Path, served: Callable[[FilesystemBlobs], BlobsApp] | None = None
+    folder: Path, served: Callable[[FilesystemBlobs], Asgi] | None = None
 ) -> AsyncIterator[FilesystemBlobs]:
     """Blobs in a folder whose URLs are answered on loopback, mounted as keys would."""
     listening = socket.create_server(("127.0.0.1", 0))
