@@ -111,11 +111,15 @@ async def test_a_drained_pod_is_empty_and_nobody_misses_anything(
         await talk.is_read()
 
 
-@pytest.mark.lane("kafka")
+@pytest.mark.lane("cassandra")
 async def test_people_talk_on_real_servers_while_a_router_and_a_gateway_are_killed(
-    tmp_path: Path, postgres_server: Server, redis_server: Server, kafka_server: Server
+    tmp_path: Path,
+    cassandra_server: Server,
+    postgres_server: Server,
+    redis_server: Server,
+    kafka_server: Server,
 ) -> None:
-    stores = await real_stores(postgres_server, redis_server, kafka_server)
+    stores = await real_stores(cassandra_server, postgres_server, redis_server, kafka_server)
     async with cluster(tmp_path, stores=stores) as at, talking(at, tmp_path) as (alice, bob):
         talk = Talk(alice, bob)
         await talk.go_on()

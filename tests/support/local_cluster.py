@@ -19,14 +19,17 @@ LIMITS_OFF = {"SIGNET_REGISTRATIONS_AN_HOUR": "100000", "SIGNET_LOGINS_A_MINUTE"
 PATIENCE = 60.0  # seconds in which what must happen has to happen, a take-over included
 
 
-async def real_stores(postgres: Server, redis: Server, kafka: Server) -> dict[str, str]:
-    """URLs of stores on real servers: a database of one test's own, and what all tests share."""
+async def real_stores(
+    cassandra: Server, postgres: Server, redis: Server, kafka: Server
+) -> dict[str, str]:
+    """URLs of stores on real servers: databases of one test's own, and what all tests share."""
     name = f"test_{uuid4().hex}"
     connection = await asyncpg.connect(dsn(postgres))
     await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
     shared = f"redis://{redis.url}/5"
     return {
+        "inbox": f"cassandra://{cassandra.url}/{name}",
         "directory": f"{dsn(postgres).rpartition('/')[0]}/{name}",
         "members": shared,
         "presence": shared,
