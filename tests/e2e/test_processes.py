@@ -1,17 +1,24 @@
 """The processes of a cluster on one data folder, as a person would start them by hand."""
 
 import asyncio
+import os
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from signet.client import Client, MessageReceived
+from signet.cluster.child import Child
 from signet.cluster.cluster import Cluster
 from signet.core.ring import Ring
 from signet.ports.members import Kind
 from tests.support.people import Person, running
+from tests.support.pod_files import Folder
+from tests.support.server import server
+from tests.support.signet_command import Shell
 
 pytestmark = pytest.mark.timeout(180)
 COUNTS = {Kind.ROUTER: 2, Kind.GATEWAY: 2, Kind.KEYS: 1, Kind.PUSH: 1}
@@ -72,3 +79,87 @@ async def test_people_on_two_gateways_talk_on_when_one_of_them_is_ended(
             await say(alice, bob, text)
             await say(bob, alice, text)
         assert await bob.reads(4) == await alice.reads(4) == ["one", "two", "three", "four"]
+
+
+async def test_a_gateway_is_drained_and_kept_from_the_command_line(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    shell = Shell(tmp_path, "")
+    pods = {pod.name: str(pod.addresses["admin"]) for pod in await cluster.pods()}
+    said = (await shell.run("admin", "status", pods["gateway-0"], "--json")).json
+    assert (said["kind"], said["stage"]) == ("gateway", "active")
+    assert {m["name"] for m in said["members"]} == set(cluster.names)
+    shown = await shell.run("admin", "status", pods["router-0"].removeprefix("http://"))
+    assert "router-0 router: active" in shown.out
+    refused = await shell.run("admin", "undrain", pods["gateway-0"], "--json")
+    assert (refused.status, refused.problem["error"]) == (3, "NOT_DRAINING")
+
+    client = await register(cluster, tmp_path, "alice", "gateway-0")
+    async with running(client):
+        await until_loads(cluster, {"gateway-0": 1, "gateway-1": 0})
+        drained = await shell.run("admin", "drain", pods["gateway-0"], "--within", "60", "--json")
+        assert drained.json["stage"] in {"draining", "empty"}
+        await until_loads(cluster, {"gateway-0": 0, "gateway-1": 1})
+        async with asyncio.timeout(60):
+            while (await cluster.pods())[cluster.names.index("gateway-0")].stage != "empty":
+                await asyncio.sleep(0.1)
+        assert cluster.pod("gateway-0").pid  # it stays, until a signal comes
+
+
+async def test_what_keeps_a_process_from_starting_is_said_in_one_line(tmp_path: Path) -> None:
+    data = f"--data={tmp_path}/data"
+    shell = Shell(tmp_path, "")
+    for arguments, status, name, detail in (
+        (["gateway", data, "--grpc-port=70000"], 2, "SETTINGS", "SIGNET_GRPC_PORT"),
+        (["router", data, "--host=0.0.0.0"], 2, "SETTINGS", "SIGNET_ADVERTISE"),
+        (["push", data, f"--config={tmp_path}/none.toml"], 2, "SETTINGS", "none.toml"),
+    ):
+        done = await shell.run(*arguments, "--json")
+        assert (done.status, done.problem["error"]) == (status, name), done.err
+        assert detail in done.problem["detail"]
+
+
+async def test_a_folder_that_one_server_has_alone_is_not_shared(tmp_path: Path) -> None:
+    async with server(tmp_path):
+        done = await Shell(tmp_path, "").run("keys-service", f"--data={tmp_path}/server")
+    assert done.status == 5
+    assert f"process {os.getpid()} runs a whole server" in done.err
+
+
+async def test_processes_talk_over_mutual_tls(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "tls")
+    mine = folder.issue("pod")
+    settings = {
+        "SIGNET_DATA": f"{tmp_path}/data",
+        "SIGNET_TLS_CA": str(mine.ca),
+        "SIGNET_TLS_CERT": str(mine.cert),
+        "SIGNET_TLS_KEY": str(mine.key),
+        **{f"SIGNET_{port}_PORT": "0" for port in ("WEBSOCKET", "GRPC", "REST", "ADMIN", "LINK")},
+    }
+    async with AsyncExitStack() as stack:
+        said: dict[Kind, dict[str, str]] = {}
+        for kind in (Kind.ROUTER, Kind.KEYS, Kind.GATEWAY):
+            log = tmp_path / f"{kind}.log"
+            environment = {**os.environ, **settings}
+            child = await Child.start(kind, f"signet.{kind}", ["--json"], environment, log)
+            stack.push_async_callback(child.kill)
+            said[kind] = await child.told()
+        own = httpx.AsyncClient(verify=mine.client(), trust_env=False)
+        ready = f"{said[Kind.GATEWAY]['admin']}/readyz"
+        assert ready.startswith("https://")
+        async with own as admin, asyncio.timeout(60):
+            while not (await admin.get(ready)).is_success:
+                await asyncio.sleep(0.1)
+        for context in (True, ssl.create_default_context(cafile=folder.ca)):
+            async with httpx.AsyncClient(verify=context, trust_env=False) as stranger:
+                with pytest.raises(httpx.TransportError):
+                    await stranger.get(ready)
+        rest = said[Kind.KEYS]["rest"]
+        alice, bob = [
+            await stack.enter_async_context(
+                running(await Client.register(server=rest, store=tmp_path / name, user_name=name))
+            )
+            for name in ("alice", "bob")
+        ]
+        await say(alice, bob, "over TLS")
+        await say(bob, alice, "all the way")

@@ -33,7 +33,12 @@ async def build(pod: Pod) -> Running:
         "websocket": f"{ws}://{address(websocket)}/v1/connect",
         "grpc": f"{scheme}{address(grpc)}",
     }
-    return Running(service=gateway, public=" ".join(public), listens=listens)
+    return Running(
+        service=gateway,
+        public=" ".join(public),
+        listens=listens,
+        lacks=lambda: "" if tokens.known else "the keys of tokens are not known yet",
+    )
 
 
 gateway = command_of(Kind.GATEWAY, build, "One gateway: it holds the open streams of clients.")

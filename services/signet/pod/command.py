@@ -1,7 +1,8 @@
 """A pod as a command: flags, signals, exit codes.
 
 Exit codes: 0 ended as it was asked to · 2 settings, or a port that is taken · 4 a store cannot be
-reached · 5 the data folder is in use by `signet run` · 6 the lease was lost.
+reached · 5 a store's tables are older than this program, or `signet run` has the data folder ·
+6 the lease was lost.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import typer
 import uvloop
 
 from signet import settings as table
+from signet.adapters.schema import COMMAND, OldSchema
 from signet.core.limits import LEAVE_AGAIN
 from signet.data_folder import FolderInUse
 from signet.pod.listening import PortTaken
@@ -129,6 +131,13 @@ def refusal_of(error: Exception) -> Refusal | None:
         case FolderInUse():
             text = f"process {error.pid} runs a whole server on {error.path}"
             return Refusal("DATA_IN_USE", text, "stop it, or give another --data", STORE)
+    return _of_store(error)
+
+
+def _of_store(error: Exception) -> Refusal | None:
+    match error:
+        case OldSchema() | StoreRefused(__cause__=OldSchema()):
+            return Refusal("OLD_SCHEMA", str(error), f"{COMMAND}, with the same settings", STORE)
         case StoreRefused():
             advice = "is its URL right, and does it run?"
             return Refusal("STORE", str(error), advice, UNREACHABLE)

@@ -49,7 +49,7 @@ class Running:
     """A service that has started. `address` and `public` as in ports/members.Member.
 
     No `address` is the admin port's. `listens`: what it says about where it listens. `documents`:
-    more pages of the admin port.
+    more pages of the admin port. `lacks`: what it needs besides, before it wants work; '' for none.
     """
 
     service: Service
@@ -57,6 +57,7 @@ class Running:
     public: str = ""
     listens: Mapping[str, str] = field(default_factory=dict)
     documents: Mapping[str, Document] = field(default_factory=dict)
+    lacks: Callable[[], str] = lambda: ""
 
 
 class Pod:
@@ -222,7 +223,7 @@ class Pod:
 
     async def _join(self) -> None:
         """`active` as soon as the service wants work for the first time."""
-        while self._running.service.not_ready():  # noqa: ASYNC110 - it has no event
+        while self._service_not_ready():  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(READY_LOOK)
         self._joined = True
         await self._record.write()
@@ -241,7 +242,10 @@ class Pod:
         """Why it wants no work, '' when it does."""
         if self._stage is not Stage.ACTIVE:
             return "draining"
-        return self._running.service.not_ready() or ("" if self._joined else "starting")
+        return self._service_not_ready() or ("" if self._joined else "starting")
+
+    def _service_not_ready(self) -> str:
+        return self._running.service.not_ready() or self._running.lacks()
 
     # --- pod/admin.Controls -------------------------------------------------------------------
 
