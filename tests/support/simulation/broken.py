@@ -7,9 +7,13 @@ from signet.core.durability.journal import Journal
 from signet.core.durability.lease import OwnLease, Watch
 from signet.core.durability.memory import Memory
 from signet.core.durability.operations import (
+    Answer,
     Effect,
     LeaseRow,
+    Noted,
     Operation,
+    ReadLease,
+    Renew,
     Seal,
     Segment,
     ShardRow,
@@ -18,14 +22,33 @@ from signet.core.durability.operations import (
 )
 from signet.core.durability.recovery import Recovery
 from signet.core.durability.shards import Shards
-from signet.core.ids import DeviceId, Epoch, Position, ShardId
+from signet.core.ids import DeviceId, Epoch, Incarnation, Position, ShardId
 
 
-class CountsFromLater(OwnLease):
-    """L2: the deadline counts from later than when the renewal was sent."""
+class CountsFromTheAnswer(Core):
+    """L2: the deadline counts from when the renewal was answered."""
 
-    def counted_from(self, sent_at: float) -> float:
-        return sent_at + self.length
+    def answered(self, now: float, operation: Operation, answer: Answer) -> list[Effect]:
+        if isinstance(operation, Renew) and self.lease.sent_at is not None:
+            self.lease.sent_at = now
+        return super().answered(now, operation, answer)
+
+
+class NoMargin(OwnLease):
+    """L2: the owner believes its whole lease, by its own slow clock."""
+
+    def __init__(self, incarnation: Incarnation, lease_s: float, margin_s: float) -> None:
+        super().__init__(incarnation, lease_s, 0.0)
+
+
+def without_drift(drift_s: float) -> Watch:
+    """L2: the taker waits for the lease alone, by its own fast clock."""
+    return Watch(0.0)
+
+
+def stands_still(ticks: float, slept: float) -> float:
+    """L2: CLOCK_MONOTONIC, which stands still while the machine sleeps."""
+    return ticks - slept
 
 
 class TakesTooEarly(Watch):
@@ -33,6 +56,18 @@ class TakesTooEarly(Watch):
 
     def expired(self, row: LeaseRow, since: float, now: float) -> bool:
         return True
+
+
+class GoesOn(OwnLease):
+    """L2: an incarnation that was marked dead does not look at the mark, nor at its deadline."""
+
+    def over(self, now: float) -> bool:
+        return False
+
+    def answered(self, answer: Answer) -> ReadLease | None:
+        if isinstance(answer, LeaseRow):
+            answer = answer._replace(dead=False)
+        return super().answered(answer)
 
 
 class NeverChecks(OwnLease):
@@ -111,12 +146,21 @@ class MarksAhead(Journal):
         return self.run + 1
 
 
+class DropsConnections(Memory):
+    """J5: a connection's record counts as done before it is in the head."""
+
+    def noted(self, record: Noted, segment: int, now: float) -> list[int]:
+        done = super().noted(record, segment, now)
+        del self.notes[record.device]
+        return [*done, *self._done(record.device, [segment])]
+
+
 class LosesNumbers(Core):
     """J6: an inbox leaves memory without its last number."""
 
     def forget(self, device: DeviceId) -> list[Effect]:
-        if super().forget(device):
-            self.memory.forget(device)
+        if not self.memory.items.get(device):
+            self.memory.last.pop(device, None)
         return []
 
 

@@ -1,9 +1,9 @@
 """Each rule, a scope in which it matters, and the core without it (docs/verification.md)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.support.simulation import broken
-from tests.support.simulation.world import Rules, Scope
+from tests.support.simulation.scope import Rules, Scope
 
 TAKE = frozenset({"wake", "look", "take"})
 ALL = TAKE | {"compare", "release", "forget", "sweep"}
@@ -15,23 +15,38 @@ class Case(NamedTuple):
     scope: Scope
     without: Rules
     says: str  # the promise that breaks
-    seed: int = 1  # of the first walk, near one that finds it
+    wide: bool = False  # it breaks few steps away in a scope that is large
 
 
-def take(**more: int) -> Scope:
+def take(**more: Any) -> Scope:
     return Scope(kinds=TAKE, **more)
 
 
 LOOK = frozenset({"look", "take"})
 KEEP = frozenset({"wake"})
 GIVE = frozenset({"wake", "release", "take", "compare"})
+SLOW, FAST = (100.0, 9.0), (7.0, 11.0)  # clocks that differ by what margin and drift allow
 
 CASES: dict[str, Case] = {
     "L2 the deadline counts from before the renewal": Case(
-        take(ticks=3, messages=1), Rules(lease=broken.CountsFromLater), "P1", 13_700
+        take(ticks=4, messages=1, delays=1, lease=3), Rules(core=broken.CountsFromTheAnswer), "P1"
+    ),
+    "L2 the deadline has a margin": Case(
+        take(ticks=3, messages=1, clocks=(SLOW, FAST), lease=20, margin=2, drift=2, row_after=10),
+        Rules(lease=broken.NoMargin), "P1"
+    ),
+    "L2 a taker waits for the drift": Case(
+        take(ticks=3, messages=1, clocks=(SLOW, FAST), lease=22, margin=2, drift=2, row_after=10),
+        Rules(watch=broken.without_drift), "P1"
+    ),
+    "L2 the clock counts suspend": Case(
+        take(ticks=2, messages=1, suspends=1), Rules(clock=broken.stands_still), "P1"
     ),
     "L2 a taker sees the counter unchanged for the lease": Case(
         take(ticks=1, messages=1), Rules(watch=broken.TakesTooEarly), "P1"
+    ),
+    "L2 who is marked dead is dead": Case(
+        take(ticks=2, messages=1, stops=1), Rules(lease=broken.GoesOn), "P1"
     ),
     "L3 the deadline is checked after confirmation": Case(
         Scope(kinds=LOOK, ticks=2, messages=1), Rules(lease=broken.NeverChecks), "P1"
@@ -51,7 +66,8 @@ CASES: dict[str, Case] = {
         take(ticks=2, messages=1, crashes=1), Rules(shards=broken.ForgetsTheDead), "P1"
     ),
     "L5 a take appends to the list": Case(
-        take(routers=3, ticks=4, messages=1, crashes=2), Rules(shards=broken.KeepsOnlyTheLast), "P1"
+        take(routers=3, ticks=4, messages=1, crashes=2),
+        Rules(shards=broken.KeepsOnlyTheLast), "P1", True
     ),
     "J2 the same key and bytes again": Case(
         take(ticks=2, messages=2, crashes=1, unknowns=1), Rules(journal=broken.WritesOther), "P1"
@@ -67,6 +83,10 @@ CASES: dict[str, Case] = {
     "J5 the mark waits for rows": Case(
         Scope(kinds=KEEP, ticks=1, messages=1), Rules(journal=broken.MarksAhead), "P1"
     ),
+    "J5 the mark waits for connections": Case(
+        Scope(routers=1, kinds=KEEP, ticks=1, messages=0, connects=1),
+        Rules(memory=broken.DropsConnections), "J5"
+    ),
     "J6 numbers go on": Case(
         Scope(kinds=frozenset({"forget"}), ticks=0), Rules(core=broken.LosesNumbers), "P1"
     ),
@@ -77,7 +97,7 @@ CASES: dict[str, Case] = {
         take(ticks=2, messages=2, crashes=1), Rules(shards=broken.SkipsGaps), "P3"
     ),
     "R1 the first seal wins": Case(
-        take(shards=2, ticks=2, messages=1, crashes=1), Rules(shards=broken.OwnEnd), "R1", 1_800
+        take(shards=2, ticks=2, messages=1, crashes=1), Rules(shards=broken.OwnEnd), "R1"
     ),
     "R2 rows before the pairs are taken off": Case(
         take(ticks=2, messages=1, crashes=2), Rules(shards=broken.TakesOffFirst), "P1"
@@ -100,31 +120,50 @@ CASES: dict[str, Case] = {
 
 LONG = Scope(
     routers=3, shards=2, messages=12, kinds=ALL, ticks=30, crashes=4, unknowns=10, delays=6,
-    retries=6, lies=4, lives=4, turns=4, steps=3,
+    retries=6, lies=4, lives=4, releases=4, forgets=4, steps=3, stops=3, suspends=2, connects=4,
+    clocks=((100.0, 9.0), (7.0, 11.0), (3000.0, 10.0)), lease=40.0, margin=4.0, drift=4.0,
+    row_after=20.0, reduced=False,
 )  # fmt: skip
 
 # What `python -m tests.support.simulation` walks.
 SOAK = LONG._replace(
-    messages=60, ticks=120, lives=14, crashes=14, unknowns=40, delays=30, turns=16, retries=20
+    messages=60, ticks=120, lives=14, crashes=14, unknowns=40, delays=30, releases=16,
+    forgets=16, stops=10, suspends=10, retries=20
 )  # fmt: skip
 
-# What `make test` explores: scope, and the most states (a whole scope has fewer).
-SCOPES: dict[str, tuple[Scope, int]] = {
-    "journal, rows and the mark with a late write": (
-        Scope(routers=1, kinds=KEEP, ticks=1, messages=2, unknowns=1), 60_000
+# What `make test` explores whole.
+SCOPES: dict[str, Scope] = {
+    "journal, rows and the mark with a late write": Scope(
+        routers=1, kinds=KEEP, ticks=1, messages=2, unknowns=1
     ),
-    "numbers, forgetting and false acknowledgements": (
-        Scope(routers=1, kinds=KEEP | {"forget"}, ticks=0, messages=2, unknowns=1, lies=1), 60_000
+    "numbers, forgetting, connections and false acknowledgements": Scope(
+        routers=1, kinds=KEEP | {"forget"}, ticks=1, messages=1, unknowns=1, lies=1, connects=1
     ),
-    "a shard is handed over": (
-        Scope(kinds=GIVE, ticks=0, messages=1, unknowns=1), 60_000
+    "a shard is handed over": Scope(kinds=GIVE, ticks=0, messages=1, unknowns=1),
+    "a router dies and another takes over": Scope(
+        kinds=TAKE | {"sweep"}, ticks=2, messages=1, crashes=1
     ),
-    "a router dies and another takes over": (
-        Scope(kinds=TAKE | {"sweep"}, ticks=2, messages=1, crashes=1), 60_000
+    "a lease ends while a write is late": take(ticks=2, messages=1, unknowns=1),
+    "a process is stopped past its lease": take(ticks=3, messages=1, stops=1),
+    "a machine sleeps past its lease": take(ticks=2, messages=1, suspends=1),
+    "clocks differ by all that margin and drift allow": take(
+        ticks=3, messages=1, delays=1, clocks=(SLOW, FAST), lease=22, margin=2, drift=2,
+        row_after=10,
     ),
-    "a lease ends while a write is late": (
-        take(ticks=2, messages=1, unknowns=1), 20_000
-    ),
+    "three routers, one dies": take(routers=3, ticks=2, messages=1, crashes=1),
 }  # fmt: skip
 
-WIDE = Scope(routers=3, shards=2, messages=2, kinds=ALL, ticks=4, crashes=2, unknowns=1, retries=1)
+# What `python -m tests.support.simulation` explores beyond that.
+WIDE: dict[str, Scope] = {
+    "two routers, two shards, a lease ends": take(shards=2, ticks=2, messages=1),
+    "two routers, two shards, no rows": Scope(
+        shards=2, kinds=LOOK, ticks=2, messages=2, crashes=1
+    ),
+    "three routers, two shards, one dies, no renewal": Scope(
+        routers=3, shards=2, kinds=LOOK, ticks=2, messages=1, crashes=1
+    ),
+    "three routers, two shards, a lease ends": take(routers=3, shards=2, ticks=2, messages=1),
+    "three routers, two die, a take is unknown": take(
+        routers=3, ticks=4, messages=1, crashes=2, unknowns=1
+    ),
+}  # fmt: skip

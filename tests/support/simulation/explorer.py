@@ -1,9 +1,16 @@
 """Every interleaving of a scope, depth first; a state that was seen is not entered again."""
 
 import time
-from typing import NamedTuple
+from collections import deque
+from typing import Any, NamedTuple
 
-from tests.support.simulation.world import Action, Rules, Scope, Violation, World
+from tests.support.simulation import promises, steps
+from tests.support.simulation.scope import Action, Rules, Scope, Violation
+from tests.support.simulation.state import State, World
+from tests.support.simulation.symmetry import Symmetry
+from tests.support.simulation.world import actions, first, step
+
+Path = tuple[Any, ...] | None  # (path before, action)
 
 
 class Explored(NamedTuple):
@@ -12,6 +19,7 @@ class Explored(NamedTuple):
     scope: Scope
     states: int
     steps: int
+    depth: int
     seconds: float
     violation: str | None
     trace: tuple[Action, ...]
@@ -20,52 +28,104 @@ class Explored(NamedTuple):
     def __str__(self) -> str:
         rate = self.states / max(self.seconds, 1e-9)
         text = (
-            f"{self.states} states, {self.steps} steps, {self.seconds:.1f} s, {rate:.0f} states/s"
+            f"{self.states} states, {self.steps} steps, depth {self.depth}, "
+            f"{self.seconds:.1f} s of CPU, {rate:.0f} states/s"
         )
         if self.violation:
-            return f"{self.violation}\n  after {len(self.trace)} steps: {self.trace}\n  {text}"
+            return (
+                f"{self.violation}\n  after {len(self.trace)} steps:\n{told(self.trace)}\n  {text}"
+            )
         return text + ("" if self.whole else " (not all)")
 
 
-def explore(scope: Scope, rules: Rules | None = None, most: int = 2_000_000) -> Explored:
-    began = time.perf_counter()
-    first = World(scope, rules or Rules())
-    seen = {first.key()}
-    stack: list[tuple[World, tuple[Action, ...]]] = [(first, ())]
-    steps = 0
+def told(trace: tuple[Action, ...]) -> str:
+    return "\n".join(f"    {kind} {n} {what or ''}" for kind, n, what in trace)
 
-    def done(violation: str | None, trace: tuple[Action, ...], whole: bool) -> Explored:
-        seconds = time.perf_counter() - began
-        return Explored(scope, len(seen), steps, seconds, violation, trace, whole)
+
+def explore(
+    scope: Scope, rules: Rules | None = None, most: int = 50_000_000, wide: bool = False
+) -> Explored:
+    """Until a promise is broken, all is seen, or `most` states were.
+
+    `wide`: breadth first, which finds what is few steps away, and needs more memory.
+    """
+    began = time.process_time()
+    world = first(scope, rules, remember=True)
+    state = world.freeze()
+    symmetry = Symmetry(scope, world.memo)
+    seen, met = {symmetry.name(state)}, {hash(state)}
+    stack: deque[tuple[State, Path, int]] = deque([(state, None, 0)])
+    count, depth = 0, 0
+
+    def done(violation: str | None, path: Path, whole: bool) -> Explored:
+        trace = shortest(scope, rules, unrolled(path)) if violation else ()
+        seconds = time.process_time() - began
+        return Explored(scope, len(seen), count, depth, seconds, violation, trace, whole)
 
     while stack:
-        world, trace = stack.pop()
-        for action in world.actions():
-            after, steps = world.clone(), steps + 1
+        state, path, far = stack.popleft() if wide else stack.pop()
+        depth = max(depth, far)
+        for action in list(actions(world.thaw(state))):
+            world.thaw(state)
+            count += 1
             try:
-                after.step(action)
+                steps.step(world, action)
+                after = world.freeze()
+                if after[1:] == state[1:]:
+                    continue  # a fault that changes nothing
+                raw = hash(after)
+                if raw in met:
+                    continue
+                met.add(raw)
+                name = symmetry.name(after)
+                if name in seen:
+                    continue
+                promises.check(world)
             except Violation as violation:
-                return done(str(violation), shortest(scope, rules, (*trace, action)), False)
-            name = after.key()
-            if name not in seen:
-                if len(seen) >= most:
-                    return done(None, (), False)
-                seen.add(name)
-                stack.append((after, (*trace, action)))
-    return done(None, (), True)
+                return done(str(violation), (path, action), False)
+            if len(seen) >= most:
+                return done(None, None, False)
+            seen.add(name)
+            stack.append((after, (path, action), far + 1))
+    return done(None, None, True)
 
 
-def violated(scope: Scope, rules: Rules | None, trace: tuple[Action, ...]) -> bool:
-    """Whether the trace is possible and ends in a violation."""
-    world = World(scope, rules or Rules())
+def unrolled(path: Path) -> tuple[Action, ...]:
+    found: list[Action] = []
+    while path is not None:
+        path, action = path
+        found.append(action)
+    return tuple(reversed(found))
+
+
+def possible(world: World, action: Action) -> bool:
+    """Of equal tuples of different types, each is another action."""
+    return any(found == action and type(found[2]) is type(action[2]) for found in actions(world))
+
+
+def violated(scope: Scope, rules: Rules | None, trace: tuple[Action, ...]) -> str | None:
+    """What breaks at the end of the trace; None: nothing, or the trace is not possible."""
+    world: World = first(scope, rules, remember=False)
     for action in trace:
-        if action not in list(world.actions()):
-            return False
+        if not possible(world, action):
+            return None
         try:
-            world.step(action)
-        except Violation:
-            return True
-    return False
+            step(world, action)
+        except Violation as violation:
+            return str(violation)
+    return None
+
+
+def replayed(scope: Scope, rules: Rules | None, trace: tuple[Action, ...]) -> str | None:
+    """The same run under other rules: steps that are not possible there are left out."""
+    world = first(scope, rules, remember=False)
+    for action in trace:
+        if possible(world, action):
+            try:
+                step(world, action)
+            except Violation as violation:
+                return str(violation)
+    return None
 
 
 def shortest(scope: Scope, rules: Rules | None, trace: tuple[Action, ...]) -> tuple[Action, ...]:

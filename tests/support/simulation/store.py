@@ -1,12 +1,19 @@
-"""A store that does what Cassandra may do: late writes, conditional rows, cells with timestamps."""
+"""A store that does what Cassandra may do: late writes, conditional rows, cells with timestamps.
+
+It has four kinds of parts: a lease, a shard row, the journal of an incarnation, the inbox of a
+device. Each operation touches one. A quorum sees every confirmed write; conditional writes and
+serial reads are one order.
+"""
 
 from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 from signet.core.durability.operations import (
     Answer,
     DeletePartition,
     LeaseRow,
     MarkDead,
+    Note,
     Operation,
     Put,
     ReadJournal,
@@ -23,10 +30,11 @@ from signet.core.durability.operations import (
     WriteSegment,
 )
 from signet.core.durability.rows import timestamp
-from signet.core.ids import START, DeviceId, Incarnation, Position, ShardId
+from signet.core.ids import START, Position
 
 PER_PARTITION = 1
 Stamp = Callable[[Position, int], int]
+Cell = tuple[int, Position]  # timestamp, value
 
 
 def by_position(position: Position, issued: int) -> int:
@@ -34,120 +42,116 @@ def by_position(position: Position, issued: int) -> int:
     return timestamp(position)
 
 
-class Store:
-    """A quorum sees every confirmed write; conditional writes and serial reads are one order."""
+class Log(NamedTuple):
+    """A journal: its segments in order, and the partitions that were deleted."""
 
-    __slots__ = (
-        "acked",
-        "deleted",
-        "last",
-        "leases",
-        "rows",
-        "segments",
-        "shards",
-        "stamp",
-        "trims",
-    )
+    segments: tuple[Segment, ...] = ()
+    deleted: frozenset[int] = frozenset()
 
-    def __init__(self, stamp: Stamp = by_position) -> None:
-        self.stamp = stamp
-        self.leases: dict[Incarnation, LeaseRow] = {}
-        self.shards: dict[ShardId, ShardRow] = {}
-        self.segments: dict[tuple[Incarnation, int], Segment] = {}
-        self.deleted: set[tuple[Incarnation, int]] = set()
-        self.rows: dict[tuple[DeviceId, Position], tuple[int, Put]] = {}
-        self.trims: dict[DeviceId, dict[Position, int]] = {}
-        self.acked: dict[DeviceId, tuple[int, Position]] = {}
-        self.last: dict[DeviceId, tuple[int, Position]] = {}
+    def get(self, n: int) -> Segment | None:
+        return next((segment for segment in self.segments if segment.number == n), None)
 
-    def clone(self) -> "Store":
-        new = Store(self.stamp)
-        for name in ("leases", "shards", "segments", "rows", "acked", "last"):
-            setattr(new, name, dict(getattr(self, name)))
-        new.deleted = set(self.deleted)
-        new.trims = {device: dict(trims) for device, trims in self.trims.items()}
-        return new
 
-    def key(self) -> tuple[object, ...]:
-        plain = ("leases", "shards", "segments", "rows", "acked", "last")
-        return (
-            *(frozenset(getattr(self, name).items()) for name in plain),
-            frozenset(self.deleted),
-            frozenset((d, frozenset(t.items())) for d, t in self.trims.items()),
-        )
+class Inbox(NamedTuple):
+    """The partition of a device."""
 
-    def apply(self, operation: Operation, issued: int) -> Answer:  # noqa: C901
-        match operation:
-            case WriteSegment(segment):
-                where = (segment.incarnation, segment.number)
-                if (where[0], where[1] // PER_PARTITION) not in self.deleted:
-                    self.segments[where] = segment
-            case DeletePartition(incarnation, partition):
-                self.deleted.add((incarnation, partition))
-                for n in range(partition * PER_PARTITION, (partition + 1) * PER_PARTITION):
-                    self.segments.pop((incarnation, n), None)
-            case WriteRows(device, puts):
-                for put in puts:
-                    self._row(put, self.stamp(put.position, issued))
-                self._cell(self.last, device, puts[-1].position, issued)
-            case Trim(device, position):
-                trims = self.trims.setdefault(device, {})
-                trims[position] = max(trims.get(position, 0), self.stamp(position, issued))
-                self._cell(self.acked, device, position, issued)
-                self._cell(self.last, device, position, issued)
-            case SaveLast(device, position):
-                self._cell(self.last, device, position, issued)
-            case Renew() | MarkDead() | Seal() | ReadLease():
-                return self._lease(operation)
-            case SwapShard(old, new):
-                if self.shards[old.shard] == old:
-                    self.shards[old.shard] = new
-                return self.shards[old.shard]
-            case ReadShard(shard):
-                return self.shards[shard]
-            case ReadJournal(incarnation, mark, _):
-                return self.journal(incarnation, mark)
-        return True
+    rows: frozenset[tuple[int, Put]] = frozenset()
+    trims: frozenset[Cell] = frozenset()
+    acked: Cell = (-1, START)
+    last: Cell = (-1, START)
+    note: Note | None = None
 
-    def journal(self, incarnation: Incarnation, mark: int) -> tuple[Segment, ...]:
-        numbers = sorted(n for inc, n in self.segments if inc == incarnation and n >= mark)
-        return tuple(self.segments[incarnation, n] for n in numbers)
-
-    def _lease(self, operation: Renew | MarkDead | Seal | ReadLease) -> LeaseRow:
-        row = self.leases[operation.incarnation]
-        match operation:
-            case Renew(_, counter, mark):
-                if not row.dead and row.counter == counter:
-                    row = row._replace(counter=counter + 1, mark=mark)
-            case MarkDead(_, counter):
-                if row.counter == counter:
-                    row = row._replace(dead=True)
-            case Seal(_, end):
-                if row.dead and row.seal is None:
-                    row = row._replace(seal=end)
-        self.leases[operation.incarnation] = row
-        return row
-
-    def _row(self, put: Put, stamp: int) -> None:
-        known = self.rows.get((put.device, put.position))
-        if known is None or stamp > known[0]:
-            self.rows[put.device, put.position] = (stamp, put)
-
-    def _cell(
-        self,
-        cells: dict[DeviceId, tuple[int, Position]],
-        device: DeviceId,
-        value: Position,
-        issued: int,
-    ) -> None:
-        cells[device] = max(cells.get(device, (-1, START)), (self.stamp(value, issued), value))
-
-    def inbox(self, device: DeviceId) -> list[Put]:
+    def read(self) -> list[Put]:
         """Rows that are there, in order: at equal timestamps the tombstone wins."""
-        trims = self.trims.get(device, {})
-        return sorted(
-            put
-            for (owner, position), (stamp, put) in self.rows.items()
-            if owner == device
-            and not any(position <= end and stamp <= at for end, at in trims.items())
-        )
+        return sorted(put for stamp, put in self.rows if not self.trimmed(stamp, put.position))
+
+    def trimmed(self, stamp: int, position: Position) -> bool:
+        return any(position <= end and stamp <= at for at, end in self.trims)
+
+
+StorePart: TypeAlias = LeaseRow | ShardRow | Log | Inbox
+
+
+def apply(
+    part: StorePart, operation: Operation, issued: int, stamp: Stamp
+) -> tuple[StorePart, Answer]:
+    """The part after the operation, and what the store says."""
+    match part:
+        case LeaseRow():
+            row = _lease(part, operation)
+            return row, row
+        case ShardRow():
+            shard = _shard(part, operation)
+            return shard, shard
+        case Log():
+            return _log(part, operation)
+        case Inbox():
+            return _inbox(part, operation, lambda position: stamp(position, issued)), True
+
+
+def _lease(row: LeaseRow, operation: Operation) -> LeaseRow:
+    match operation:
+        case Renew(_, counter, mark) if not row.dead and row.counter == counter:
+            return row._replace(counter=counter + 1, mark=mark)
+        case MarkDead(_, counter) if row.counter == counter:
+            return row._replace(dead=True)
+        case Seal(_, end, _) if row.dead and row.seal is None:
+            return row._replace(seal=end)
+    return row
+
+
+def _shard(row: ShardRow, operation: Operation) -> ShardRow:
+    if isinstance(operation, SwapShard) and operation.old == row:
+        return operation.new
+    return row
+
+
+def _log(log: Log, operation: Operation) -> tuple[Log, Answer]:
+    match operation:
+        case WriteSegment(segment) if segment.number // PER_PARTITION not in log.deleted:
+            others = [s for s in log.segments if s.number != segment.number]
+            return log._replace(segments=tuple(sorted([*others, segment], key=number))), True
+        case DeletePartition(_, partition):
+            kept = tuple(s for s in log.segments if s.number // PER_PARTITION != partition)
+            return Log(kept, log.deleted | {partition}), True
+        case ReadJournal(_, mark, _):
+            return log, tuple(s for s in log.segments if s.number >= mark)
+    return log, True
+
+
+def number(segment: Segment) -> int:
+    return segment.number
+
+
+def _inbox(inbox: Inbox, operation: Operation, stamp: Callable[[Position], int]) -> Inbox:
+    match operation:
+        case WriteRows(_, puts):
+            for put in puts:
+                inbox = _row(inbox, (stamp(put.position), put))
+            end = puts[-1].position
+            return inbox._replace(last=max(inbox.last, (stamp(end), end)))
+        case Trim(_, position, _):
+            cut = (stamp(position), position)
+            trims = inbox.trims | {cut}
+            return inbox._replace(
+                trims=trims, acked=max(inbox.acked, cut), last=max(inbox.last, cut)
+            )
+        case SaveLast(_, position, ack, note, _):
+            acked, last = (stamp(ack), ack), (stamp(position), position)
+            newer = note is not None and (inbox.note is None or note.stamp > inbox.note.stamp)
+            inbox = inbox._replace(note=note) if newer else inbox
+            return inbox._replace(acked=max(inbox.acked, acked), last=max(inbox.last, last))
+    return inbox
+
+
+def _row(inbox: Inbox, cell: tuple[int, Put]) -> Inbox:
+    known = next((c for c in inbox.rows if c[1].position == cell[1].position), None)
+    if known is None:
+        return inbox._replace(rows=inbox.rows | {cell})
+    if cell[0] <= known[0]:
+        return inbox
+    return inbox._replace(rows=(inbox.rows - {known}) | {cell})
+
+
+def reads(operation: Operation) -> bool:
+    return isinstance(operation, ReadLease | ReadShard | ReadJournal)

@@ -8,10 +8,15 @@ import time
 from typing import NamedTuple
 
 from tests.support.simulation.explorer import shortest, violated
-from tests.support.simulation.world import Action, Rules, Scope, Violation, World
+from tests.support.simulation.scope import Action, Rules, Scope, Violation
+from tests.support.simulation.state import World
+from tests.support.simulation.world import actions, first, step
 
 CALM_TICKS = 40
-FAULTS = {"crash", "timeout", "apply", "late", "lie", "tick", "start", "release", "forget"}
+FAULTS = {
+    "crash", "timeout", "apply", "late", "lie", "tick", "start", "release", "forget", "connect",
+    "stop", "suspend", "resume",
+}  # fmt: skip
 QUIETED = {"late", "forget"}
 
 
@@ -40,17 +45,17 @@ def one(
     scope: Scope, rules: Rules, seed: int, most: int
 ) -> tuple[World, tuple[Action, ...], str | None]:
     """One walk of up to `most` steps."""
-    chance, world = random.Random(seed), World(scope, rules)
+    chance, world = random.Random(seed), first(scope, rules, remember=False)
     eager, trace = chance.choice((0.03, 0.1, 0.3, 1.0)), []
     for _ in range(most):
-        actions = list(world.actions())
-        if not actions:
+        possible = list(actions(world))
+        if not possible:
             break
-        weights = [eager if action[0] in FAULTS else 1.0 for action in actions]
-        action = chance.choices(actions, weights)[0]
+        weights = [eager if action[0] in FAULTS else 1.0 for action in possible]
+        action = chance.choices(possible, weights)[0]
         trace.append(action)
         try:
-            world.step(action)
+            step(world, action)
         except Violation as violation:
             return world, tuple(trace), str(violation)
     return world, tuple(trace), None
@@ -59,21 +64,25 @@ def one(
 def calm(world: World) -> str | None:
     """No more faults: late writes arrive, a router lives; what is left undone, if anything is."""
     while world.late:
-        world.step(("late", 0, 0))
-    world.left = dict.fromkeys(world.left, 0)
+        step(world, ("late", 0, world.late[0].value.operation.value))
+    world.left = [0] * len(world.left)
     for _ in range(CALM_TICKS):
-        for router, core in enumerate(world.routers):
+        for router, core in enumerate(world.cores):
             if core is None:
-                world.step(("start", router, 0))
+                step(world, ("start", router, 0))
+            elif world.paused(router):
+                step(world, ("resume", router, 0))
         for _ in range(400):
-            quiet = [action for action in world.actions() if action[0] not in QUIETED]
-            if not quiet:
+            quiet = next((a for a in actions(world) if a[0] not in QUIETED), None)
+            if quiet is None:
                 break
-            world.step(quiet[0])
-        if all(len(shown) == world.scope.messages for shown in world.shown.values()):
+            step(world, quiet)
+        people = [part.value for part in world.people]
+        if all(len(person.shown) == world.scope.messages for person in people):
             return None
-        world.step(("tick", 0, 0))
-    return f"P2: after a calm of {CALM_TICKS} ticks only {world.shown} are shown"
+        step(world, ("tick", 0, 0))
+    shown = [part.value.shown for part in world.people]
+    return f"P2: after a calm of {CALM_TICKS} ticks only {shown} are shown"
 
 
 def walk(
@@ -94,7 +103,7 @@ def walk(
         if time.perf_counter() > end:
             break
         world, trace, found = one(scope, rules, seed + n, most)
-        steps, sent = steps + len(trace), sent + len(world.sent)
+        steps, sent = steps + len(trace), sent + sum(len(part.value.sent) for part in world.people)
         if found is None and quiet:
             try:
                 stuck = calm(world)
