@@ -17,7 +17,7 @@ from signet.core.durability.incarnation import Incarnation as Core
 from signet.core.durability.incarnation import Parts
 from signet.core.durability.journal import Journal
 from signet.core.durability.lease import OwnLease, Watch
-from signet.core.durability.memory import Memory, less
+from signet.core.durability.memory import Memory
 from signet.core.durability.operations import (
     UNKNOWN,
     Appended,
@@ -31,6 +31,7 @@ from signet.core.durability.operations import (
     SwapShard,
 )
 from signet.core.durability.shards import Shards
+from signet.core.durability.weights import less
 from signet.core.ids import DeviceId, Epoch, Incarnation, Position, ShardId
 from signet.ports.inbox import NotOwner, StoreUnavailable
 

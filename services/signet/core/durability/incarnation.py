@@ -210,11 +210,11 @@ class Incarnation:
     def _rows(self, operation: WriteRows | Trim | SaveLast | Sweep, answer: Answer) -> list[Effect]:
         shard = operation.rows[0].shard if isinstance(operation, WriteRows) else operation.shard
         effects: list[Effect] = list(self._recovery(shard, operation, answer))
-        if not self._asked(operation):
+        memory = self.memory
+        if not memory.asked(operation):
             return effects
         if answer is UNKNOWN:
             return [*effects, operation]
-        memory = self.memory
         match operation:
             case Trim():
                 self._done(*memory.trimmed(operation), effects)
@@ -225,19 +225,6 @@ class Incarnation:
             case Sweep():
                 self._done(memory.swept(operation), None, effects)
         return effects
-
-    def _asked(self, operation: WriteRows | Trim | SaveLast | Sweep) -> bool:
-        """Whether memory waits for it; else it was recovery's, or is answered already."""
-        memory, device = self.memory, operation.device
-        under_way: Operation | None = operation
-        match operation:
-            case Trim():
-                under_way = memory.trimming.get(device)
-            case WriteRows():
-                under_way = memory.rowing.get(device)
-            case SaveLast():
-                under_way = memory.saving.get(device)
-        return under_way == operation
 
     def _lease(self, operation: Renew | ReadLease | Seal, answer: Answer) -> list[Effect]:
         if not isinstance(operation, Renew) and operation.shard is not None:

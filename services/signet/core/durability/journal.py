@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from signet.core import limits
-from signet.core.durability.memory import weight
 from signet.core.durability.operations import DeletePartition, Record, Segment, WriteSegment
+from signet.core.durability.weights import weight
 from signet.core.ids import Incarnation
 
 
@@ -13,7 +13,7 @@ class Journal:
 
     __slots__ = (
         "ahead", "bytes", "deleted", "incarnation", "live", "next", "per_partition",
-        "run", "submitted", "tokens", "waiting",
+        "run", "sizes", "submitted", "tokens", "waiting",
     )  # fmt: skip
 
     def __init__(self, incarnation: Incarnation, per_partition: int) -> None:
@@ -28,11 +28,13 @@ class Journal:
         self.live: dict[int, int] = {}  # segment -> records that are not done; in order
         self.deleted = 0  # partitions below it are asked to be deleted
         self.bytes = 0  # of what waits or is submitted
+        self.sizes: list[int] = []  # of what waits
 
     def add(self, token: int, records: Sequence[Record]) -> None:
         """Queue what belongs together (a Send): it is never split over segments (J1)."""
         self.waiting.append((token, tuple(records)))
-        self.bytes += sum(map(weight, records))
+        self.sizes.append(sum(map(weight, records)))
+        self.bytes += self.sizes[-1]
 
     def write(self) -> WriteSegment | None:
         """All that waits as one segment (J1), as far as one row may hold it."""
@@ -49,13 +51,12 @@ class Journal:
 
     def _gathered(self) -> list[tuple[int, tuple[Record, ...]]]:
         """The first that waits, and what still fits behind it."""
-        size = 0
-        for n, (_, group) in enumerate(self.waiting):
-            size += sum(map(weight, group))
-            if n and size > limits.SEGMENT_BYTES:
-                groups, self.waiting = self.waiting[:n], self.waiting[n:]
-                return groups
-        groups, self.waiting = self.waiting, []
+        count, size = 1, self.sizes[0]
+        while count < len(self.sizes) and size + self.sizes[count] <= limits.SEGMENT_BYTES:
+            size += self.sizes[count]
+            count += 1
+        groups, self.waiting = self.waiting[:count], self.waiting[count:]
+        self.sizes = self.sizes[count:]
         return groups
 
     def again(self, number: int) -> WriteSegment:

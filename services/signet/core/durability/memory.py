@@ -5,11 +5,10 @@ acknowledged position or a connection is in the head of the inbox, or when a lat
 journal says the same and more. Everything here costs the same however much is held.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from itertools import islice, takewhile
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from signet.core import limits
 from signet.core.durability.operations import (
     Acked,
     Note,
@@ -22,14 +21,8 @@ from signet.core.durability.operations import (
     Trim,
     WriteRows,
 )
+from signet.core.durability.weights import batch, less, weight
 from signet.core.ids import START, DeviceId, Position, ShardId
-
-K = TypeVar("K")
-
-
-def weight(record: Record) -> int:
-    """What a record costs in memory, in bytes."""
-    return limits.RECORD_BYTES + (len(record.body) if isinstance(record, Put) else 0)
 
 
 class Held(NamedTuple):
@@ -235,6 +228,17 @@ class Memory:
         """What was too old is gone from the rows, and what was on its way there with it (W2)."""
         return self._done(sweep.device, self._gone(sweep.device, sweep.position))
 
+    def asked(self, operation: WriteRows | Trim | SaveLast | Sweep) -> bool:
+        """Whether it is waited for; else it was recovery's, or is answered already."""
+        match operation:
+            case Trim(device):
+                return self.trimming.get(device) == operation
+            case WriteRows(device):
+                return self.rowing.get(device) == operation
+            case SaveLast(device):
+                return self.saving.get(device) == operation
+        return True
+
     # --- leaving ------------------------------------------------------------------------------
 
     @property
@@ -260,21 +264,3 @@ class Memory:
         """It is another's: what is known of its inboxes may change."""
         for device in list(self.devices.get(shard, ())):
             self.forget(device)
-
-
-def less(counts: dict[K, int], key: K, by: int) -> None:
-    """Count down; what is zero is not kept."""
-    counts[key] -= by
-    if not counts[key]:
-        del counts[key]
-
-
-def batch(puts: Iterable[Put]) -> tuple[Put, ...]:
-    """The first of them, as many as are written to the rows of one device at once."""
-    taken, size = [], 0
-    for put in puts:
-        if size >= limits.ROW_BATCH_BYTES:
-            break
-        taken.append(put)
-        size += weight(put)
-    return tuple(taken)

@@ -7,7 +7,6 @@ and all readers of a journal use the one end that is recorded in it (R1).
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeGuard
 
-from signet.core.durability.memory import batch
 from signet.core.durability.operations import (
     UNKNOWN,
     Acked,
@@ -29,6 +28,7 @@ from signet.core.durability.operations import (
     Trim,
     WriteRows,
 )
+from signet.core.durability.weights import batch
 from signet.core.ids import START, DeviceId, Incarnation, Position, ShardId
 
 
