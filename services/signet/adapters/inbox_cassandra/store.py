@@ -72,6 +72,7 @@ class CassandraInbox:
         self._unknown: list[tuple[Sequence[Batch], Appends]] = []
         self._counters: dict[DeviceId, int] = {}  # of connections (O4)
         self._dead: list[LeaseRow] = []
+        self._burying: asyncio.Task[None] | None = None
 
     async def _connected(self) -> Driver:
         """Raises StoreUnavailable (OldSchema, where `migrate` was not called)."""
@@ -90,16 +91,21 @@ class CassandraInbox:
         self._driver = driver
 
     def _owner(self, number: ShardId) -> Life | None:
-        return next((life for life in self._lives.values() if life.holds(number)), None)
+        """Who holds it; one that has ended, where nobody else does, and may say nothing."""
+        lives = sorted(self._lives.values(), key=lambda life: life.ended)
+        return next((life for life in lives if life.holds(number)), None)
 
     def _held(self) -> Iterator[tuple[Life, ShardId]]:
-        for life in list(self._lives.values()):
+        for life in [life for life in self._lives.values() if not life.over()]:
             for number in list(life.core.shards.held):
                 yield life, number
 
     async def close(self) -> None:
         """Segments that are written are not waited for; what returned is durable."""
         await asyncio.gather(*(life.stop() for life in self._lives.values()))
+        if self._burying is not None:
+            self._burying.cancel()
+            await asyncio.gather(self._burying, return_exceptions=True)
         if self._driver is not None:
             await self._driver.session.close()
 
@@ -251,9 +257,11 @@ class CassandraInbox:
         driver, dead = await self._connected(), self._dead
         known = {row.shard: row for row in map(shard, await driver.read("read_shards"))}
         for life in self._lives.values():
-            for row in known.values():
-                life.compare(row)  # L4
-        await bury(driver, dead, list(known.values()))
+            if not life.ended:
+                for row in known.values():
+                    life.compare(row)  # L4
+        if dead and (self._burying is None or self._burying.done()):
+            self._burying = asyncio.create_task(bury(driver, dead, list(known.values())))
         rows = (known.get(ShardId(n), untaken(ShardId(n))) for n in range(self._shards))
         return [ShardRow(row.shard, row.owner, row.epoch) for row in rows]
 

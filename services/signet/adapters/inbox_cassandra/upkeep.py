@@ -1,5 +1,6 @@
 """What owners do beside: sweep what is too old (W2), bury the journals of the dead (R4)."""
 
+import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 import structlog
@@ -12,6 +13,7 @@ from signet.core import limits
 from signet.core.durability.operations import UNKNOWN, DeletePartition, LeaseRow, ShardRow
 from signet.core.durability.recovery import deletable
 from signet.core.ids import DeviceId, ShardId, UserId
+from signet.ports.inbox import StoreUnavailable
 
 log = structlog.get_logger()
 BACK = limits.ROW_GRACE // schema.DAY  # days that a sweeper may have been away
@@ -84,9 +86,10 @@ async def bury(driver: Driver, dead: Sequence[LeaseRow], rows: Sequence[ShardRow
     `rows` were read after `dead` was. Losing a step loses space: the next look does it again, and
     a journal has a time to live.
     """
-    for lease in dead:
-        if deletable(lease, rows):
-            await _bury(driver, lease)
+    with contextlib.suppress(StoreUnavailable):
+        for lease in dead:
+            if deletable(lease, rows):
+                await _bury(driver, lease)
 
 
 async def _bury(driver: Driver, lease: LeaseRow) -> None:
