@@ -65,13 +65,14 @@ class Standalone:
         self,
         settings: Settings,
         *,
-        open_store: Callable[[Path], InboxStore] = open_inbox,
+        open_store: Callable[[Path], InboxStore] | None = None,
         wrap_routers: Callable[[Routers], Routers] = lambda routers: routers,
     ) -> None:
         self.settings = settings
         self.addresses: Addresses
         self.ended = asyncio.Event()
-        self._open_store, self._wrap_routers = open_store, wrap_routers
+        self._open_store = open_store or (lambda path: open_inbox(path, settings.shards))
+        self._wrap_routers = wrap_routers
         self._folder = DataFolder(settings.data)
         self._ready = False
         self._stack = AsyncExitStack()
@@ -119,7 +120,14 @@ class Standalone:
         events = adapters.open_events("log:", self._folder.path / "events")
         users = DirectoryUsers(directory)
         router = Router(
-            store, users, presence, events, alone=True, lease_s=math.inf, lost=self.ended.set
+            store,
+            users,
+            presence,
+            events,
+            shards=settings.shards,
+            alone=True,
+            lease_s=math.inf,
+            lost=self.ended.set,
         )
         await router.start()
         self._router_not_ready = router.not_ready

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -13,7 +14,9 @@ import pytest
 from signet.client import Client, MessageReceived
 from signet.cluster.child import Child
 from signet.cluster.cluster import Cluster
+from signet.core.limits import SHARDS
 from signet.core.ring import Ring
+from signet.pod.pod import LOST
 from signet.ports.members import Kind
 from tests.support.people import Person, running
 from tests.support.pod_files import Folder
@@ -163,3 +166,32 @@ async def test_processes_talk_over_mutual_tls(tmp_path: Path) -> None:
         ]
         await say(alice, bob, "over TLS")
         await say(bob, alice, "all the way")
+
+
+async def test_a_router_that_was_stopped_past_its_lease_ends_with_a_status_of_its_own(
+    tmp_path: Path,
+) -> None:
+    ports = {f"SIGNET_{port}_PORT": "0" for port in ("ADMIN", "LINK")}
+    async with AsyncExitStack() as stack, httpx.AsyncClient(trust_env=False) as http:
+
+        async def start(name: str) -> tuple[Child, str]:
+            environment = {**os.environ, **ports, "SIGNET_NAME": name}
+            environment |= {"SIGNET_DATA": f"{tmp_path}/data"}
+            log = tmp_path / f"{name}.log"
+            child = await Child.start(name, "signet.router", ["--json"], environment, log)
+            stack.push_async_callback(child.kill)
+            return child, str((await child.told())["admin"])
+
+        async def holds(admin: str, shards: int) -> None:
+            async with asyncio.timeout(60):
+                while (await http.get(f"{admin}/v1/pod")).json()["load"] != shards:
+                    await asyncio.sleep(0.1)
+
+        first, admin = await start("router-0")
+        await holds(admin, SHARDS)
+        first.signal(signal.SIGSTOP)
+        _, other = await start("router-1")
+        await holds(other, SHARDS)  # L2: it has waited for the lease, and taken them
+        first.signal(signal.SIGCONT)
+        async with asyncio.timeout(60):
+            assert await first.gone() == LOST
