@@ -88,8 +88,8 @@ RESUME_TTL = 24 * 3600
 # Streams in one gateway process, and how many may be in their handshake at once.
 MAX_STREAMS = 50_000
 MAX_HANDSHAKES = 2_000  # beyond it: OVERLOADED
-# New streams a second that a gateway admits, and the burst. One costs half a millisecond of CPU, with
-# TLS a whole one. Raise: storms are over sooner, and hit what is open and the owners harder.
+# New streams a second that a gateway admits, and the burst. One costs half a millisecond of CPU,
+# with TLS a whole one. Raise: storms are over sooner, and hit what is open and the owners harder.
 ADMIT_RATE = 1_000.0
 ADMIT_BURST = 2_000  # with ADMIT_RATE
 # Connections a second that a gateway takes off the kernel's queue, at once, and how long that queue
