@@ -18,6 +18,7 @@ from signet.core.limits import SHARDS
 from signet.core.ring import Ring
 from signet.pod.pod import LOST
 from signet.ports.members import Kind
+from tests.support.lanes import free_port
 from tests.support.people import Person, running
 from tests.support.pod_files import Folder
 from tests.support.server import server
@@ -129,7 +130,9 @@ async def test_a_folder_that_one_server_has_alone_is_not_shared(tmp_path: Path) 
     assert f"process {os.getpid()} runs a whole server" in done.err
 
 
-async def test_processes_talk_over_mutual_tls(tmp_path: Path) -> None:
+async def test_processes_talk_over_mutual_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = Folder(tmp_path / "tls")
     mine = folder.issue("pod")
     settings = {
@@ -143,7 +146,8 @@ async def test_processes_talk_over_mutual_tls(tmp_path: Path) -> None:
         said: dict[Kind, dict[str, str]] = {}
         for kind in (Kind.ROUTER, Kind.KEYS, Kind.GATEWAY):
             log = tmp_path / f"{kind}.log"
-            environment = {**os.environ, **settings}
+            probe = {"SIGNET_PROBE_PORT": str(free_port())} if kind is Kind.GATEWAY else {}
+            environment = {**os.environ, **settings, **probe}
             child = await Child.start(kind, f"signet.{kind}", ["--json"], environment, log)
             stack.push_async_callback(child.kill)
             said[kind] = await child.told()
@@ -157,6 +161,15 @@ async def test_processes_talk_over_mutual_tls(tmp_path: Path) -> None:
             async with httpx.AsyncClient(verify=context, trust_env=False) as stranger:
                 with pytest.raises(httpx.TransportError):
                     await stranger.get(ready)
+        async with httpx.AsyncClient(trust_env=False) as kubelet:
+            assert (await kubelet.get(f"{said[Kind.GATEWAY]['probe']}/readyz")).is_success
+            refused = await kubelet.post(f"{said[Kind.GATEWAY]['probe']}/v1/drain")
+            assert not refused.is_success
+        shell, admin_port = Shell(tmp_path, ""), said[Kind.ROUTER]["admin"]
+        assert (await shell.run("admin", "status", admin_port)).status == 4
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        assert "active" in (await shell.run("admin", "status", admin_port)).out
         rest = said[Kind.KEYS]["rest"]
         alice, bob = [
             await stack.enter_async_context(

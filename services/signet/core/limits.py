@@ -351,6 +351,9 @@ PUSH_ANSWER = 4 * KIB
 DRAIN_GRACE = 5.0
 # The deadline that a second signal sets. Lower: streams are closed without being asked to move.
 LEAVE_AGAIN = 5.0
+# How long keys goes on answering after it was asked to leave. Lower: who balances loads sends some
+# requests to a pod that is gone.
+KEYS_LAST = 2.0
 # How often a gateway asks keys for the keys of tokens, and how soon after a token of one that it
 # does not know. Raise: a new key is known later.
 TOKEN_KEYS_REFRESH = 60.0
@@ -385,6 +388,7 @@ STORE_PATIENCE = 1.0
 # One request to Cassandra; then its outcome is unknown. Lower: slow requests are made twice.
 CASSANDRA_TIMEOUT = 2.0
 CASSANDRA_AT_ONCE = 256  # requests of one router, beside segments. Raise: longer queues there.
+TAKE_AT_ONCE = 64  # shards that are taken together. Raise: the first of many are served later.
 CONDITIONAL_AT_ONCE = 16  # light-weight transactions of one router. Raise: they hinder each other.
 # Between two tries of what is unknown (J2): doubled each time, up to the second.
 UNKNOWN_BACKOFF = 0.02

@@ -1,9 +1,13 @@
 """`signet keys-service`: accounts, devices and pre-keys, over REST and gRPC."""
 
+import asyncio
+import time
+
 import typer
 
 from signet.adapters.owners_grpc import OwnerChannels
 from signet.core.drain import Order
+from signet.core.limits import KEYS_LAST
 from signet.keys.configured import keys_config
 from signet.keys.entrance import Entrance
 from signet.keys.server import KeysServer
@@ -19,6 +23,7 @@ class KeysPod:
 
     def __init__(self, server: KeysServer, entrance: Entrance) -> None:
         self._server, self._entrance = server, entrance
+        self._until = 0.0
 
     def not_ready(self) -> str:
         return ""
@@ -30,10 +35,14 @@ class KeysPod:
         return 0.0
 
     async def drain(self, order: Order) -> None:
-        """Nothing is to be given away; `stop` waits for open requests."""
+        """Nothing is to be given away; go on answering until those who balance loads know it."""
+        self._until = min(order.deadline, time.monotonic() + KEYS_LAST)
+        while (left := self._until - time.monotonic()) > 0:  # noqa: ASYNC110 - it may come nearer
+            await asyncio.sleep(min(left, 0.1))
 
     async def undrain(self) -> None:
         """Nothing was given away."""
+        self._until = 0.0
 
     def status(self) -> dict[str, object]:
         return {"announces": self._entrance.announced}

@@ -6,15 +6,26 @@ gateway that is there now, and another one as soon as that one goes: a cluster o
 
 import asyncio
 from collections.abc import Sequence
+from typing import Protocol
 
-from signet.keys.service import Keys
 from signet.ports.members import Kind, Member, Members, State
+
+
+class Announces(Protocol):
+    """The keys service, as far as it is told here."""
+
+    websocket: str
+    grpc: str
+
+    def announce(self, websocket: str, grpc: str) -> None:
+        """What GetServer answers from now on."""
+        ...
 
 
 class Entrance:
     """Tells `keys` what to announce. `websocket` and `grpc` are the settings', '' for none."""
 
-    def __init__(self, keys: Keys, members: Members, websocket: str, grpc: str) -> None:
+    def __init__(self, keys: Announces, members: Members, websocket: str, grpc: str) -> None:
         self._keys, self._members = keys, members
         self._websocket, self._grpc = websocket, grpc
         self._gateway = ""

@@ -117,12 +117,12 @@ class Pod:
         self._leaving = Leaving(running.service, self._record.write, lambda: self._die(LOST))
         self._started = True
         self.stack.push_async_callback(self._leaving.close)
-        admin = await self._serve_admin()
-        self._address = running.address or self.advertised(admin[1])
+        port, pages = await self._serve_admin()
+        self._address = running.address or self.advertised(port)
         self.listens = {
             "kind": self.kind.value,
             "name": self.name,
-            "admin": f"{'https' if self.tls else 'http'}://{address(admin)}",
+            **pages,
             **running.listens,
             "pid": os.getpid(),
         }
@@ -134,16 +134,19 @@ class Pod:
         self._keep(self._join(), "pod-join")
         self._keep(self._watch(), "pod-watch")
 
-    async def _serve_admin(self) -> tuple[str, int]:
+    async def _serve_admin(self) -> tuple[int, dict[str, str]]:
+        """Its port, and what is said about where the pages are."""
         settings, tls = self.settings, self.tls.server if self.tls is not None else None
         pages = Pages(self.not_ready, api=Admin(self, self._running.documents), tls=tls)
         bound = await pages.start(settings.host, settings.admin_port)
         self.stack.push_async_callback(pages.stop)
+        said = {"admin": f"{'https' if tls else 'http'}://{address(bound)}"}
         if settings.probe_port:
             probes = Pages(self.not_ready)
-            await probes.start(settings.host, settings.probe_port)
+            where = address(await probes.start(settings.host, settings.probe_port))
             self.stack.push_async_callback(probes.stop)
-        return bound
+            said["probe"] = f"http://{where}"
+        return bound[1], said
 
     def _keep(self, work: Any, name: str) -> None:
         task = asyncio.create_task(work, name=name)
