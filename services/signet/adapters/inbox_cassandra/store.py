@@ -270,12 +270,24 @@ class CassandraInbox:
         if life is None or life.over():
             return []
         own = await driver.perform(ReadLease(incarnation))
-        if isinstance(own, LeaseRow) and own.dead:
+        if not isinstance(own, LeaseRow):
+            raise StoreUnavailable("Cassandra does not say whether we live")
+        if own.dead:
             life.end("marked dead")
             return []
+        taken: list[Taken] = []
+        try:
+            for first in range(0, len(shards), limits.TAKE_AT_ONCE):
+                taken += await self._take(driver, life, shards[first : first + limits.TAKE_AT_ONCE])
+        except StoreUnavailable:
+            if not taken:
+                raise
+        return taken
+
+    async def _take(self, driver: Driver, life: Life, shards: Sequence[ShardId]) -> Sequence[Taken]:
         rows = await asyncio.gather(*(driver.perform(ReadShard(number)) for number in shards))
         known = [row for row in rows if isinstance(row, Row)]
-        if own is UNKNOWN or len(known) < len(rows):
+        if len(known) < len(rows):
             raise StoreUnavailable("Cassandra does not say who owns them")
         owners = await self._owners(driver, known)
         for row in known:
