@@ -23,6 +23,26 @@ from signet.core.durability.operations import (
 from signet.core.durability.recovery import Recovery
 from signet.core.durability.shards import Shards
 from signet.core.ids import DeviceId, Epoch, Incarnation, Position, ShardId
+from tests.support.simulation.store import Stamp, StorePart, apply
+
+
+def writes_leases_blindly(
+    part: StorePart, operation: Operation, issued: int, stamp: Stamp
+) -> tuple[StorePart, Answer]:
+    """L1: a renewal is a plain write."""
+    if isinstance(part, LeaseRow) and isinstance(operation, Renew):
+        row = part._replace(counter=operation.counter + 1, mark=operation.mark)
+        return row, row
+    return apply(part, operation, issued, stamp)
+
+
+def writes_shards_blindly(
+    part: StorePart, operation: Operation, issued: int, stamp: Stamp
+) -> tuple[StorePart, Answer]:
+    """L1: a take is a plain write."""
+    if isinstance(part, ShardRow) and isinstance(operation, SwapShard):
+        return operation.new, operation.new
+    return apply(part, operation, issued, stamp)
 
 
 class CountsFromTheAnswer(Core):

@@ -24,10 +24,18 @@ def take(**more: Any) -> Scope:
 
 LOOK = frozenset({"look", "take"})
 KEEP = frozenset({"wake"})
+ENDS = frozenset({"idle", "look", "take"})  # an owner never renews
 GIVE = frozenset({"wake", "release", "take", "compare"})
 SLOW, FAST = (100.0, 9.0), (7.0, 11.0)  # clocks that differ by what margin and drift allow
 
 CASES: dict[str, Case] = {
+    "L1 a lease is written by conditional writes": Case(
+        Scope(routers=1, kinds=KEEP, ticks=2, messages=2, unknowns=1),
+        Rules(store=broken.writes_leases_blindly), "P1"
+    ),
+    "L1 a shard row is written by conditional writes": Case(
+        take(routers=3, ticks=2, messages=1), Rules(store=broken.writes_shards_blindly), "P1"
+    ),
     "L2 the deadline counts from before the renewal": Case(
         take(ticks=4, messages=1, delays=1, lease=3), Rules(core=broken.CountsFromTheAnswer), "P1"
     ),
@@ -156,11 +164,17 @@ SCOPES: dict[str, Scope] = {
 # What `python -m tests.support.simulation` explores beyond that.
 WIDE: dict[str, Scope] = {
     "two routers, two shards, a lease ends": take(shards=2, ticks=2, messages=1),
-    "two routers, two shards, no rows": Scope(
-        shards=2, kinds=LOOK, ticks=2, messages=2, crashes=1
+    "two routers, two shards, a stopped owner": Scope(
+        shards=2, kinds=ENDS, ticks=2, messages=1, stops=1
     ),
-    "three routers, two shards, one dies, no renewal": Scope(
-        routers=3, shards=2, kinds=LOOK, ticks=2, messages=1, crashes=1
+    "three routers, two shards, the owner's lease ends": Scope(
+        routers=3, shards=2, kinds=ENDS, ticks=2, messages=1
+    ),
+    "two routers, two shards, two messages, the owner dies": Scope(
+        shards=2, kinds=ENDS, ticks=2, messages=2, crashes=1
+    ),
+    "three routers, two shards, the owner dies": Scope(
+        routers=3, shards=2, kinds=ENDS, ticks=2, messages=1, crashes=1
     ),
     "three routers, two shards, a lease ends": take(routers=3, shards=2, ticks=2, messages=1),
     "three routers, two die, a take is unknown": take(

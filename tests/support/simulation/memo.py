@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 from signet.core.durability.incarnation import Incarnation as Core
 from signet.core.durability.operations import Answer, Appended, End, Operation
-from tests.support.simulation import store
 from tests.support.simulation.clone import clone, key
-from tests.support.simulation.store import Stamp
+from tests.support.simulation.store import Apply, Stamp
 
 
 class Part:
@@ -42,8 +41,8 @@ class Called(NamedTuple):
 class Memo:
     """`remember` False: nothing is kept, and a core is changed in its place (for one walk)."""
 
-    def __init__(self, stamp: Stamp, remember: bool) -> None:
-        self.stamp, self.remember = stamp, remember
+    def __init__(self, store: Apply, stamp: Stamp, remember: bool) -> None:
+        self.store, self.stamp, self.remember = store, stamp, remember
         self.parts: dict[Hashable, Part] = {}
         self.calls: dict[Hashable, Called] = {}
         self.applied: dict[Hashable, tuple[Part, Answer]] = {}
@@ -74,7 +73,7 @@ class Memo:
         name = (part, operation, issued)
         found = self.applied.get(name) if self.remember else None
         if found is None:
-            after, answer = store.apply(part.value, operation.value, issued, self.stamp)
+            after, answer = self.store(part.value, operation.value, issued, self.stamp)
             found = (part if after is part.value else self.part(after), answer)
             if self.remember:
                 self.applied[name] = found

@@ -14,7 +14,7 @@ from signet.core.durability.rows import acknowledgeable
 from signet.core.durability.shards import Shards
 from signet.core.ids import DeviceId, Epoch, Incarnation, Position, ShardId, UserId
 from tests.support.simulation.clocks import Clock, counts_suspend
-from tests.support.simulation.store import Stamp, by_position
+from tests.support.simulation.store import Apply, Stamp, apply, by_position
 
 # What is done, the router or the index of what it is done to, and with what.
 Action = tuple[str, int, Any]
@@ -33,6 +33,7 @@ class Rules(NamedTuple):
     memory: Callable[[], Memory] = Memory
     shards: Callable[[Incarnation], Shards] = Shards
     core: Callable[[Parts, float, int], Core] = Core
+    store: Apply = apply
     stamp: Stamp = by_position
     clock: Clock = counts_suspend
     acknowledgeable: Callable[[Position, Position], bool] = acknowledgeable

@@ -51,7 +51,7 @@ def settle(world: World) -> None:
     for router in running:
         if world.memo.call(world.part(router), "write", world.clock(router)).ended:
             crash(world, router, 0)
-        elif "wake" in world.scope.kinds and idle(world, router):
+        elif world.scope.kinds & {"wake", "idle"} and idle(world, router):
             _renew(world, router)
     for router in running:
         if world.cores[router] is not None:

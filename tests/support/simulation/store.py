@@ -89,6 +89,9 @@ def apply(
             return _inbox(part, operation, lambda position: stamp(position, issued)), True
 
 
+Apply = Callable[[StorePart, Operation, int, Stamp], tuple[StorePart, Answer]]
+
+
 def _lease(row: LeaseRow, operation: Operation) -> LeaseRow:
     match operation:
         case Renew(_, counter, mark) if not row.dead and row.counter == counter:

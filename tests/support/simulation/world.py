@@ -11,7 +11,7 @@ from tests.support.simulation.state import World
 def first(scope: Scope, rules: Rules | None, remember: bool) -> World:
     """The beginning: every router lives, the first has all shards, nobody has said anything."""
     rules = rules or Rules()
-    return steps.start(World(scope, rules, Memo(rules.stamp, remember)))
+    return steps.start(World(scope, rules, Memo(rules.store, rules.stamp, remember)))
 
 
 def actions(world: World) -> Iterator[Action]:
