@@ -68,7 +68,11 @@ class Driver:
     async def _perform(self, operation: Operation) -> Answer:
         if isinstance(operation, WriteSegment):
             return await self._segment(operation)
-        if isinstance(operation, Renew | MarkDead | Seal | SwapShard | ReadLease | ReadShard):
+        if isinstance(operation, Renew) or (
+            isinstance(operation, ReadLease) and operation.shard is None
+        ):
+            return await self._rows_of_leases(operation)  # our own life does not queue (L2)
+        if isinstance(operation, MarkDead | Seal | SwapShard | ReadLease | ReadShard):
             async with self._conditional:
                 return await self._rows_of_leases(operation)
         if isinstance(operation, ReadJournal):

@@ -130,6 +130,9 @@ STATEMENTS = {
     " IF owner = ? AND epoch = ? AND unrecovered = ?",
 }
 
+# Rows of one answer, where rows are large: others wait behind an answer.
+PAGES = {"read_segments": 8, "read_items": 64, "read_newest": 64}
+
 
 def statements(name: str) -> dict[str, str]:
     """Each with the keyspace in it."""

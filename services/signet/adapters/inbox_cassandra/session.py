@@ -6,6 +6,7 @@ the loop once for all that is in it.
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +30,9 @@ from signet.adapters.inbox_cassandra.url import Address
 from signet.adapters.schema import OldSchema
 from signet.core import limits
 from signet.ports.inbox import StoreUnavailable
+
+# It says every half second that a node is away; who calls says so once.
+logging.getLogger("cassandra").setLevel(logging.ERROR)
 
 SERIAL = "serial"
 SECOND = 1.0
@@ -115,6 +119,8 @@ class Session:
     def _prepare(self) -> None:
         for name, text in schema.statements(self._keyspace).items():
             self._prepared[name] = self._session.prepare(text)
+        for name, count in schema.PAGES.items():
+            self._prepared[name].fetch_size = count
 
     async def close(self) -> None:
         await asyncio.to_thread(self._cluster.shutdown)
