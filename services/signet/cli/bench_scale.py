@@ -5,6 +5,7 @@ that the figures are of the same work. Each router joins while people write.
 """
 
 import asyncio
+import contextlib
 import json
 import tempfile
 from collections import Counter
@@ -74,7 +75,7 @@ def scale(
         print(json.dumps(result))
     else:
         _show(result)
-    if any("failed" in one for one in result["sizes"]):
+    if any("failed" in one or not one.get("settled", True) for one in result["sizes"]):
         raise typer.Exit(Exit.FAILED)
 
 
@@ -95,6 +96,7 @@ async def _scale(
                 result["sizes"].append(await bench.grow())
             say(f"[quiet]{routers} router{'s' if routers > 1 else ''} …[/]")
             result["sizes"].append({"routers": str(routers), **await bench.measure()})
+        result["restarts"] = await bench.restarts()
     return result
 
 
@@ -118,21 +120,33 @@ class Scale:
         """A router joins under load: how many shards moved, and whence; how late messages were."""
         before = await self._owners()
         pods = await self._pods()
-        figures, name = await asyncio.gather(self._load(pods, self._size.join_s), self._join())
+        load, join = self._load(pods, self._size.join_s), self._join()
+        figures, (name, settled) = await asyncio.gather(load, join)
         after = await self._owners()
         figures.pop("server_cpu", None)  # without the new one's it would be of half the work
         moved = [shard for shard, owner in after.items() if owner != before[shard]]
         return {
             **figures,
             "routers": f"{len(set(before.values()))} → {len(set(after.values()))}",
+            "settled": settled,
             "shards": len(after),
             "moved": len(moved),
             "moved_to_the_new": sum(after[shard] == name for shard in moved),
         }
 
     async def _pods(self) -> Sequence[PodState]:
+        """Gateways and routers, once all of them answer."""
         kinds = {Kind.GATEWAY, Kind.ROUTER}
-        return [pod for pod in await self._cluster.pods() if pod.kind in kinds]
+        async with asyncio.timeout(SETTLES_WITHIN):
+            while True:
+                pods = [pod for pod in await self._cluster.pods() if pod.kind in kinds]
+                if all(pod.status for pod in pods):
+                    return pods
+                await asyncio.sleep(LOOK_EVERY)
+
+    async def restarts(self) -> int:
+        """Pods that ended by themselves, and were started again."""
+        return sum(pod.restarts for pod in await self._cluster.pods())
 
     async def _load(self, pods: Sequence[PodState], seconds: float) -> dict[str, Any]:
         """Everybody at the gateway where the ring has them, so that nobody is asked to move."""
@@ -158,19 +172,24 @@ class Scale:
         phase: dict[str, Any] = next(iter(measured["phases"]), {})
         return phase | ({"failed": measured["failed"]} if "failed" in measured else {})
 
-    async def _join(self) -> str:
-        """Add a router, and wait until every router has the shards that are placed on it."""
+    async def _join(self) -> tuple[str, bool]:
+        """Add a router; its name, and whether each router came to hold what is placed on it."""
         name = self._cluster.add(Kind.ROUTER)
         await self._cluster.up(name)
         await self._cluster.ready(name)
         shards = table.load().shards
         wanted = Counter(place(shards, self._cluster.of(Kind.ROUTER)).values())
-        async with asyncio.timeout(SETTLES_WITHIN):
-            while True:
-                pods = await self._pods()
-                if wanted == {pod.name: pod.load for pod in pods if pod.kind is Kind.ROUTER}:
-                    return name
-                await asyncio.sleep(LOOK_EVERY)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLES_WITHIN):
+                while True:
+                    if wanted == await self._holding():
+                        return name, True
+                    await asyncio.sleep(LOOK_EVERY)
+        return name, False
+
+    async def _holding(self) -> dict[str, int]:
+        pods = await self._cluster.pods()
+        return {pod.name: pod.load for pod in pods if pod.kind is Kind.ROUTER}
 
     async def _owners(self) -> Owners:
         """By the rows of the inbox store, which are the truth (L6)."""
@@ -223,8 +242,12 @@ def _show(result: dict[str, Any]) -> None:
                 f"  {one['routers']} routers: [copy]{one['moved']}[/] of {one['shards']} shards"
                 f" moved ({share:.0f} %), {one['moved_to_the_new']} of them to the new one"
             )
+        if not one.get("settled", True):
+            out.print(f"  {one['routers']} routers: [bad]not at rest[/] after {SETTLES_WITHIN:g} s")
         if "failed" in one:
             out.print(f"  {one['routers']} routers: [bad]failed[/]: {one['failed']}")
+    if result["restarts"]:
+        out.print(f"  [bad]{result['restarts']}[/] pods ended meanwhile, and were started again")
 
 
 def _cell(cell: str, figures: dict[str, Any]) -> str:
