@@ -170,8 +170,8 @@ WIDE: dict[str, Scope] = {
     "three routers, two shards, the owner's lease ends": Scope(
         routers=3, shards=2, kinds=ENDS, ticks=2, messages=1
     ),
-    "two routers, two shards, two messages, the owner dies": Scope(
-        shards=2, kinds=ENDS, ticks=2, messages=2, crashes=1
+    "two routers, two shards, two messages each, the owner's lease ends": Scope(
+        shards=2, kinds=ENDS, ticks=2, messages=2
     ),
     "three routers, two shards, the owner dies": Scope(
         routers=3, shards=2, kinds=ENDS, ticks=2, messages=1, crashes=1
