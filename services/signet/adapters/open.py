@@ -23,16 +23,15 @@ A client library is imported where its URL asks for it: all of them double the t
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
-from signet.adapters import directory_sql, store_urls
-from signet.adapters.directory_sql import SqlDirectory
+from signet.adapters import store_urls
 from signet.adapters.events_log import LoggedEvents
 from signet.adapters.events_memory import MemoryEvents
 from signet.adapters.inbox_sqlite import open_inbox as open_sqlite_inbox
 from signet.adapters.members_memory import MemoryMembers
 from signet.adapters.presence_memory import MemoryPresence
-from signet.adapters.rate_limits import MemoryRateLimits
 from signet.ports.blobs import Blobs
 from signet.ports.events import Events
 from signet.ports.inbox import InboxStore
@@ -41,6 +40,9 @@ from signet.ports.presence import PresenceStore
 from signet.ports.push import PushProvider
 from signet.ports.rate_limits import RateLimits
 from signet.telemetry import metrics
+
+if TYPE_CHECKING:
+    from signet.adapters.directory_sql import SqlDirectory
 
 
 class UnknownStore(ValueError):
@@ -62,22 +64,24 @@ def open_inbox(url: str, shards: int) -> InboxStore:
     raise UnknownStore("inbox", url, "sqlite, cassandra")
 
 
-async def open_directory(url: str) -> SqlDirectory:
+async def open_directory(url: str) -> "SqlDirectory":
     """Tables of SQLite are brought up to date; PostgreSQL's are only looked at.
 
     Raises: UnknownStore, StoreUnavailable, OldSchema.
     """
+    if not url.startswith(("sqlite:", "postgresql:")):
+        raise UnknownStore("directory", url, "sqlite, postgresql")
+    from signet.adapters import directory_sql
+
     if url.startswith("sqlite:"):
         return await directory_sql.open_directory(url)
-    if url.startswith("postgresql:"):
-        directory = await directory_sql.open_directory(url, migrate=False)
-        try:
-            await directory.check()
-        except BaseException:
-            await directory.close()
-            raise
-        return directory
-    raise UnknownStore("directory", url, "sqlite, postgresql")
+    directory = await directory_sql.open_directory(url, migrate=False)
+    try:
+        await directory.check()
+    except BaseException:
+        await directory.close()
+        raise
+    return directory
 
 
 def open_members(url: str) -> Members:
@@ -122,6 +126,8 @@ def open_rate_limits(url: str) -> RateLimits:
 
         return RedisRateLimits(store_urls.redis(url), away=metrics.LIMITS_AWAY.inc)
     if url == "memory:":
+        from signet.adapters.rate_limits import MemoryRateLimits
+
         return MemoryRateLimits()
     raise UnknownStore("rate limits", url, "memory, redis")
 

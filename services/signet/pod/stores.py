@@ -8,10 +8,9 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from signet.adapters import open as adapters
-from signet.adapters.directory_sql import SqlDirectory
 from signet.data_folder import DataFolder
 from signet.ports.events import Events
 from signet.ports.inbox import InboxStore, StoreUnavailable
@@ -20,6 +19,9 @@ from signet.ports.presence import PresenceStore
 from signet.ports.push import PushProvider
 from signet.ports.rate_limits import RateLimits
 from signet.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from signet.adapters.directory_sql import SqlDirectory
 
 
 class StoreRefused(Exception):
@@ -81,7 +83,7 @@ class Stores:
     def inbox(self) -> InboxStore:
         return self._open("inbox", lambda url: adapters.open_inbox(url, self._shards))
 
-    async def directory(self) -> SqlDirectory:
+    async def directory(self) -> "SqlDirectory":
         with refusing("directory"):
             directory = await adapters.open_directory(self._urls["directory"])
         self._stack.push_async_callback(directory.close)
