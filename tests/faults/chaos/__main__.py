@@ -22,7 +22,9 @@ from tests.faults.chaos.many_processes import ManyProcesses
 from tests.faults.chaos.one_process import OneProcess
 from tests.faults.chaos.run import Chaos, Size
 from tests.faults.chaos.stores import Embedded
+from tests.faults.chaos.stores_real import NAMES, Real
 from tests.faults.chaos.system import System
+from tests.support.lanes import LANES
 
 
 def say(text: str) -> None:
@@ -46,7 +48,8 @@ def arguments() -> argparse.Namespace:
 def system_of(asked: argparse.Namespace, folder: Path) -> System:
     if asked.one:
         return OneProcess(folder)
-    return ManyProcesses(folder, Embedded(folder / "cluster"), asked.seed)
+    stores = Real(folder) if asked.stores == "real" else Embedded(folder / "cluster")
+    return ManyProcesses(folder, stores, asked.seed)
 
 
 async def main(asked: argparse.Namespace, folder: Path) -> int:
@@ -72,6 +75,9 @@ async def main(asked: argparse.Namespace, folder: Path) -> int:
 def play() -> int:
     """What went wrong can be looked at in the folder; what went well leaves nothing behind."""
     asked = arguments()
+    if asked.stores == "real" and not partition.inside():
+        for name in NAMES:
+            LANES[name].fetch(say)  # a namespace of our own reaches nobody
     if not partition.inside() and not partition.possible():
         partition.enter(sys.argv[1:])
     folder = Path(tempfile.mkdtemp(prefix="signet-chaos-"))

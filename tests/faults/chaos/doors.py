@@ -14,12 +14,13 @@ CHUNK = 64 * 1024
 PATIENCE = 2.0  # seconds for a server to take a connection
 
 Where = tuple[str, int]
+Behind = Callable[[], Sequence[Where]]
 
 
 class Door:
     """`await open()` it; its `port` stays the same while the servers behind it change."""
 
-    def __init__(self, behind: Callable[[], Sequence[Where]]) -> None:
+    def __init__(self, behind: Behind) -> None:
         self._behind = behind
         self._turn = itertools.count()
         self._writers: set[asyncio.StreamWriter] = set()

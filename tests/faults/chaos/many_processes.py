@@ -17,7 +17,7 @@ from signet.cluster.child import DidNotStart
 from signet.cluster.cluster import Cluster
 from signet.cluster.parts import Phase
 from signet.ports.members import Kind as Pods
-from tests.faults.chaos.doors import LOOPBACK, Door, Where
+from tests.faults.chaos.doors import LOOPBACK, Behind, Door, Where
 from tests.faults.chaos.faults import Fault, Kind, Part, Way
 from tests.faults.chaos.links import LinkProxy
 from tests.faults.chaos.partition import inside, partition, possible
@@ -27,8 +27,9 @@ from tests.support.lanes.server import free_port
 
 COUNTS = {Pods.GATEWAY: 2, Pods.ROUTER: 3, Pods.KEYS: 2, Pods.PUSH: 1}
 ROUTERS_HOST = "127.0.0.2"  # at which the proxies listen, on the ports of their routers
+SHARDS = 128  # each costs a light-weight transaction at every change of its owner
 LEAVES = 5  # seconds that a pod has after SIGTERM
-ENDS = {Kind.KILL: Way(2, 0.0, 0.0, 6.0), Kind.TERM: Way(2, 0.0, 0.0, 6.0)}
+ENDS = {Kind.KILL: Way(2, 0.0, 0.0, 10.0), Kind.TERM: Way(2, 0.0, 0.0, 10.0)}
 LEASE = Way(1, 5.0, 8.0, 4.0)  # longer than a lease: two owners at once, for a moment
 FRAMES = {kind: Way(0.7, 1.0, 4.0, 2.0) for kind in (Kind.DROP, Kind.REPEAT, Kind.REORDER)}
 PARTED = {Kind.PARTITION: Way(1, 2.0, 8.0, 3.0)}
@@ -55,8 +56,7 @@ class ManyProcesses:
             for what in ("websocket", "grpc")
         }
         self._entrances = {
-            what: Door(lambda what=what: self._doors_of(what))  # type: ignore[misc]
-            for what in ("websocket", "grpc")
+            what: Door(self._all_behind(Pods.GATEWAY, what)) for what in ("websocket", "grpc")
         }
         self._rest = Door(self._all_behind(Pods.KEYS, "rest"))
         self._parted = 0
@@ -74,22 +74,19 @@ class ManyProcesses:
     def server(self) -> str:
         return f"http://{LOOPBACK}:{self._rest.port}"
 
-    def _pod_behind(self, name: str, what: str):  # type: ignore[no-untyped-def]
+    def _pod_behind(self, name: str, what: str) -> Behind:
         def where() -> list[Where]:
             address = self._cluster.pod(name).addresses.get(what, "")
             return [_where(str(address))] if address else []
 
         return where
 
-    def _all_behind(self, kind: Pods, what: str):  # type: ignore[no-untyped-def]
+    def _all_behind(self, kind: Pods, what: str) -> Behind:
         def where() -> list[Where]:
             pods = [self._pod_behind(name, what)() for name in self._cluster.of(kind)]
             return [one for pod in pods for one in pod]
 
         return where
-
-    def _doors_of(self, what: str) -> list[Where]:
-        return [(LOOPBACK, door.port) for (_, which), door in self._doors.items() if which == what]
 
     # --- start and end ------------------------------------------------------------------------
 
@@ -105,7 +102,12 @@ class ManyProcesses:
             self._folder / "cluster",
             COUNTS,
             stores=urls,
-            settings={**LIMITS_OFF, "SIGNET_LEAVE_S": str(LEAVES), "SIGNET_DRAIN_S": "1"},
+            settings={
+                **LIMITS_OFF,
+                "SIGNET_SHARDS": str(SHARDS),
+                "SIGNET_LEAVE_S": str(LEAVES),
+                "SIGNET_DRAIN_S": "1",
+            },
             settings_of=self._settings_of,
         )
         await self._cluster.start()

@@ -5,11 +5,10 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from signet.cli.server_process import DidNotStart, ServerProcess
-from tests.faults.chaos.doors import LOOPBACK, Door, Where
+from tests.faults.chaos.doors import LOOPBACK, Behind, Door, Where
 from tests.faults.chaos.faults import Fault, Kind, Part, Way
 from tests.faults.chaos.system import FILE, LIMITS_OFF, LINES, break_lines, locked
 
@@ -39,7 +38,7 @@ class OneProcess:
     def server(self) -> str:
         return f"http://{LOOPBACK}:{self._doors['rest'].port}"
 
-    def _behind(self, name: str) -> Callable[[], list[Where]]:
+    def _behind(self, name: str) -> Behind:
         def where() -> list[Where]:
             address: str = getattr(self._server.addresses, name)
             port = address.removesuffix("/v1/connect").rsplit(":", 1)[1]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tests.faults.chaos import faults
 from tests.faults.chaos.crowd import Crowd
@@ -59,7 +60,8 @@ class Chaos:
         (self._folder / "people").mkdir()
         playing = asyncio.create_task(self._play())
         try:
-            await asyncio.wait({playing, self._crowd.failed}, return_when="FIRST_COMPLETED")
+            waiting: set[asyncio.Future[Any]] = {playing, self._crowd.failed}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if self._crowd.failed.done():
                 self._crowd.failed.result()
             whole = await playing
@@ -129,8 +131,8 @@ class Chaos:
             f" {percentile(delays, 0.99):.1f} s, longest {max(delays, default=0.0):.1f} s"
         )
         for message in self.ledger.slowest(SLOWEST):
-            wrote, sent = self.ledger.wrote[message], self.ledger.sent[message]
-            self._say(f"slow: {message}, {wrote - self._began:.1f} to {sent - self._began:.1f} s")
+            wrote, sent = (m[message] - self._began for m in (self.ledger.wrote, self.ledger.sent))
+            self._say(f"slow: {message}, {wrote:.1f} to {sent:.1f} s")
         for what, times in crowd.troubles.most_common(10):
             self._say(f"calls that failed and were tried again: {times} x {what}")
         for person, what, at in crowd.unexpected:
@@ -140,9 +142,9 @@ class Chaos:
             for fault in self.ledger.around(offence):
                 self._say(f"    while: {self._fault(fault)}")
         for message in self.ledger.missing():
-            sent = "SENT and not shown" if message in self.ledger.sent else "not SENT"
+            what = "SENT and not shown" if message in self.ledger.sent else "not SENT"
             at = self.ledger.wrote.get(message, now) - self._began
-            self._say(f"MISSING: {message}, written at {at:.3f} s: {sent}")
+            self._say(f"MISSING: {message}, written at {at:.3f} s: {what}")
         count = self.ledger.count(now)
         self._say(str(count))
         return 0 if whole and count.good and not crowd.unexpected else 1
