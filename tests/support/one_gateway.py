@@ -65,10 +65,13 @@ class Place:
     def stream_of(self, user: UserId, transport: str = "websocket", **hello_fields: Any) -> Edge:
         """A stream that says Hello, attached at once whoever the owner is."""
         edge = Edge()
-        session = self.hub.open(edge, transport)
+        self.greeted(self.hub.open(edge, transport), user, **hello_fields)
+        return edge
+
+    def greeted(self, session: Session, user: UserId, **hello_fields: Any) -> None:
+        """An open stream says Hello, and is attached at once."""
         session.receive(hello(self.keys.token(user), **hello_fields).SerializeToString())
         session.attached(Position(0, 0))
-        return edge
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds

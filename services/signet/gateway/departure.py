@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _GROUPED = 1_000  # streams that are placed on the ring without a pause
+_LEAST = (
+    0.001  # seconds of a pause: what is left before the deadline may be less than a clock shows
+)
 ENTRY = ""
 
 
@@ -77,7 +80,7 @@ class Departure:
     async def _pause(self) -> None:
         """A step; shorter when an order comes, when all have gone, or at the deadline."""
         self._changed.clear()
-        until_end = max(0.0, self._order.deadline - self._hub.clock())
+        until_end = max(_LEAST, self._order.deadline - self._hub.clock())
         waiting = [asyncio.ensure_future(one) for one in (self._changed.wait(), self._empty())]
         step = until_end if not self.waiting else min(PACE_STEP, until_end)
         try:
