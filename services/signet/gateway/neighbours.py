@@ -15,7 +15,7 @@ from signet.ports.members import Kind, Member, State
 def public_address(member: Member, transport: str) -> str:
     """Where clients of a transport may be sent to, '' for nowhere. See Member.public."""
     for word in member.public.split():
-        if ("://" in word) == (transport == "websocket"):
+        if word.startswith(("ws://", "wss://")) == (transport == "websocket"):
             return word
     return ""
 

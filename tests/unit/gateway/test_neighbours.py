@@ -66,6 +66,9 @@ def test_each_transport_has_its_own_public_address() -> None:
     assert public_address(both, "grpc") == "a.test:7401"
     assert public_address(record("a", public="a.test:7401"), "websocket") == ""
     assert public_address(record("a"), "grpc") == ""
+    secure = record("a", public="wss://a.test/v1/connect grpcs://a.test:7401")
+    assert public_address(secure, "grpc") == "grpcs://a.test:7401"
+    assert public_address(secure, "websocket") == "wss://a.test/v1/connect"
 
 
 # --- a gateway on a real list -------------------------------------------------------------------
