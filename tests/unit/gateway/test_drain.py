@@ -37,7 +37,7 @@ async def test_who_understands_it_is_asked_to_move_and_served_until_then(
     beside(here, "gateway-1")
     async with open_stream(here) as alice:
         await greet(here, alice)
-        drain = asyncio.create_task(here.gateway.drain(within(1.0)))
+        drain = asyncio.create_task(here.gateway.drain(within(600)))
         reconnect = (await alice.until("reconnect")).reconnect
         assert reconnect.to == ""
         assert reconnect.resume_token
@@ -45,6 +45,7 @@ async def test_who_understands_it_is_asked_to_move_and_served_until_then(
         assert here.gateway.accepts() == 0.0
         await alice.send(send(BOB, 1))
         assert (await alice.until("answer")).answer.HasField("sent")
+        await here.gateway.drain(within(0))
         await ends_with(alice, Code.DRAINING)
         await drain
 
