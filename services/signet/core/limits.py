@@ -176,6 +176,9 @@ SHARD_ORPHANED = 3.0
 REBALANCE_QUIET = 4.0
 HANDOVER_RATE = 100.0  # shards a second. Raise: more sends are held at once while they move.
 HANDOVER_AT_ONCE = 16  # of HANDOVER_RATE: shards that are stopped at the same time
+# Shards that a router takes between two looks at who is there. Raise: one that joins meanwhile has
+# to be given more of them; the renewal of the lease waits behind so many conditional writes.
+TAKE_AT_ONCE = 64
 # How long a handover waits for what is under way; then the shard is kept, and tried again.
 HANDOVER_FLUSH = 2.0
 # How often a router looks at the rows of shards and leases (L2, L4).

@@ -129,9 +129,9 @@ class Ownership:
             rows = [port.Taken(row.shard, row.epoch) for row in steps.give_again]
             await store.release(incarnation, rows)
         if steps.take:
-            await self._take(steps.take)
-        if steps.bury:
-            self._wake.set()  # theirs are free now
+            await self._take(steps.take[: limits.TAKE_AT_ONCE])
+        if steps.bury or len(steps.take) > limits.TAKE_AT_ONCE:
+            self._wake.set()  # theirs are free now; or there are more
         for taker, shards in steps.release.items():
             await self._hand_over(taker, shards)
 
