@@ -1,6 +1,7 @@
 """Stores over TLS, by what their URLs say: their certificate is verified, ours is shown."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -41,8 +42,8 @@ def shown(files: Files) -> str:
 
 @pytest.mark.lane("redis")
 async def test_redis(redis_server: Server, theirs: Files, strangers: Files) -> None:
-    async with tls_front(redis_server.host, redis_server.port, theirs, asks=True) as port:
-        url = f"rediss://127.0.0.1:{port}/5?{shown(theirs)}"
+    async with tls_front(redis_server.host, redis_server.port, theirs, asks=True) as front:
+        url = f"rediss://127.0.0.1:{front.port}/5?{shown(theirs)}"
         members, limits = adapters.open_members(url), adapters.open_rate_limits(url)
         presence = adapters.open_presence(url, asyncio.get_running_loop().time)
         try:
@@ -57,19 +58,40 @@ async def test_redis(redis_server: Server, theirs: Files, strangers: Files) -> N
             for store in (members, limits, presence):
                 await store.close()
         for wrong in (f"cafile={theirs.ca}", shown(strangers)):
-            members = adapters.open_members(f"rediss://127.0.0.1:{port}/5?{wrong}")
+            members = adapters.open_members(f"rediss://127.0.0.1:{front.port}/5?{wrong}")
             with pytest.raises(ConnectionError):
                 await members.put(MEMBER)
+            await members.close()
+
+
+@pytest.mark.lane("zookeeper")
+async def test_zookeeper(zookeeper_server: Server, theirs: Files, strangers: Files) -> None:
+    async with tls_front(zookeeper_server.host, zookeeper_server.port, theirs, asks=True) as front:
+        url = f"zookeeper+ssl://127.0.0.1:{front.port}?{shown(theirs)}"
+        members = adapters.open_members(url)
+        async with asyncio.timeout(30):
+            while MEMBER not in await members.list():  # the first connection takes a moment
+                with contextlib.suppress(ConnectionError):
+                    await members.put(MEMBER)
+        await members.remove(MEMBER)
+        await members.close()
+        for wrong in (f"cafile={theirs.ca}", shown(strangers)):
+            let_in = front.let_in
+            members = adapters.open_members(f"zookeeper+ssl://127.0.0.1:{front.port}?{wrong}")
+            for _ in range(3):  # each waits for a connection, which kazoo tries meanwhile
+                with pytest.raises(ConnectionError):
+                    await members.put(MEMBER)
+            assert front.let_in == let_in
             await members.close()
 
 
 @pytest.mark.lane("postgres")
 async def test_postgresql(postgres_server: Server, theirs: Files, strangers: Files) -> None:
     at = postgres_server
-    async with tls_front(at.host, at.port, theirs, asks=True, postgres=True) as port:
+    async with tls_front(at.host, at.port, theirs, asks=True, postgres=True) as front:
 
         def url(asked: str) -> str:
-            return f"postgresql://{USER}@127.0.0.1:{port}/{DATABASE}?{asked}"
+            return f"postgresql://{USER}@127.0.0.1:{front.port}/{DATABASE}?{asked}"
 
         directory = await directory_sql.open_directory(url(shown(theirs)), migrate=False)
         await directory.revision()  # whatever it is: it was answered

@@ -9,6 +9,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from tests.support.pod_files import Files
 
@@ -26,12 +27,20 @@ def context(files: Files, *, asks: bool) -> ssl.SSLContext:
     return made
 
 
+@dataclass
+class Front:
+    """Where it listens, and how many have come through the handshake."""
+
+    port: int = 0
+    let_in: int = 0
+
+
 @asynccontextmanager
 async def tls_front(
     host: str, port: int, files: Files, *, asks: bool = False, postgres: bool = False
-) -> AsyncIterator[int]:
-    """The port of one that forwards to a server in plain text."""
-    tls = context(files, asks=asks)
+) -> AsyncIterator[Front]:
+    """One that forwards to a server in plain text."""
+    tls, front = context(files, asks=asks), Front()
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -44,13 +53,15 @@ async def tls_front(
                 writer.write(b"S")
                 await writer.drain()
                 await writer.start_tls(tls)
+            front.let_in += 1
             there, back = await asyncio.open_connection(host, port)
             await asyncio.gather(_pump(reader, back), _pump(there, writer))
         tasks.discard(task)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=None if postgres else tls)
     try:
-        yield server.sockets[0].getsockname()[1]
+        front.port = server.sockets[0].getsockname()[1]
+        yield front
     finally:
         server.close()
         for task in list(tasks):
