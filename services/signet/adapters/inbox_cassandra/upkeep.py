@@ -1,7 +1,7 @@
 """What owners do beside: sweep what is too old (W2), bury the journals of the dead (R4)."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 
@@ -20,7 +20,7 @@ BACK = limits.ROW_GRACE // schema.DAY  # days that a sweeper may have been away
 
 
 class Sweeper:
-    """Visits inboxes of a shard with rows that were accepted on a day that is due."""
+    """Visits inboxes with items in memory, or rows, that were accepted on a day that is due."""
 
     def __init__(self, driver: Driver, reader: Reader) -> None:
         self._driver, self._reader = driver, reader
@@ -40,22 +40,21 @@ class Sweeper:
         return gone
 
     async def _days(self, life: Life, shard: ShardId, before_ms: int, limit: int) -> int:
+        """Days that are wholly over, each once: rows go up to a day late."""
         due, gone = day(before_ms), 0
-        for number in range(self._through.get(shard, due - BACK - 1) + 1, due + 1):
-            async for device in self._aging(shard, number):
-                if gone >= limit:
-                    return gone
-                found = await self._inbox(life, shard, device, before_ms, limit - gone)
-                gone += found
-                if number < due and gone < limit:
+        for number in range(self._through.get(shard, due - BACK - 1) + 1, due):
+            while devices := await self._aging(shard, number):
+                for device in devices:
+                    gone += await self._inbox(life, shard, device, before_ms, limit - gone)
+                    if gone >= limit:
+                        return gone
                     await self._driver.read("delete_aging", shard, number, *device)
-            if number < due:
-                self._through[shard] = number
+            self._through[shard] = number
         return gone
 
-    async def _aging(self, shard: ShardId, number: int) -> AsyncIterator[DeviceId]:
-        for row in await self._driver.read("read_aging", shard, number, limits.SWEEP_ITEMS):
-            yield DeviceId(UserId(row.user), row.device)
+    async def _aging(self, shard: ShardId, number: int) -> list[DeviceId]:
+        rows = await self._driver.read("read_aging", shard, number, limits.SWEEP_ITEMS)
+        return [DeviceId(UserId(row.user), row.device) for row in rows]
 
     async def _inbox(
         self, life: Life, shard: ShardId, device: DeviceId, before_ms: int, limit: int
