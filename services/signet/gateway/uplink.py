@@ -39,6 +39,7 @@ class Uplink:
         self._life: object = None
         self._broken = asyncio.Event()
         self._heard: float | None = None
+        self._spoke = False  # it has said what it holds, in this life of the link
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -67,7 +68,7 @@ class Uplink:
 
     def heard(self, now: float, incarnation: Incarnation) -> None:
         """It said what it holds."""
-        self._heard, self.incarnation = now, incarnation
+        self._heard, self.incarnation, self._spoke = now, incarnation, True
 
     def silent(self, now: float, patience: float) -> bool:
         """Whether it said so once, and not for longer than `patience` seconds."""
@@ -82,7 +83,8 @@ class Uplink:
         while True:
             try:
                 await self._one_life()
-                wait = _AGAIN
+                if self._spoke:  # a door before a dead router opens too
+                    wait = _AGAIN
             except ConnectionError as error:
                 log.info("a router does not answer", address=self.address, reason=str(error))
             await asyncio.sleep(wait)
@@ -92,6 +94,7 @@ class Uplink:
         """From opening to losing. Raises ConnectionError."""
         self._broken.clear()
         self._heard = self.incarnation = None
+        self._spoke = False
         life = self._life = object()
 
         def deliver(frames: Sequence[ToGateway]) -> None:

@@ -88,6 +88,11 @@ class Ownership:
             except StoreUnavailable as error:
                 log.warning("the rows of shards cannot be read", reason=str(error))
                 busy = False
+            except port.NotOwner:
+                log.warning("the store says that this incarnation is over")
+                self._lease.end()
+                self._end()
+                return
             pause = limits.HANDOVER_AT_ONCE / self.rate if busy else limits.SHARDS_LOOK
             try:
                 await asyncio.wait_for(self._wake.wait(), pause)

@@ -3,6 +3,7 @@
 In virtual time, on links whose every word is the test's.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -268,3 +269,12 @@ async def test_silence_is_measured_from_the_last_frame(place: Place) -> None:
     assert "close" not in place.edge.kinds
     place.pass_time(61)
     assert Code(place.edge.frames[-1].close.code) is Code.HEARTBEAT_TIMEOUT
+
+
+async def test_a_door_that_opens_and_says_nothing_is_tried_ever_more_rarely(place: Place) -> None:
+    """A proxy before a router that is down takes connections, too."""
+    before = place.routers.opened
+    for _ in range(1000):
+        place.routers.links["r0"].lose()
+        await asyncio.sleep(0.01)
+    assert place.routers.opened - before < 20
