@@ -43,11 +43,14 @@ class WebSocketServer:
     async def stop(self) -> None:
         await self._acceptor.stop()
         gone = [asyncio.ensure_future(edge.gone()) for edge in self._edges]
-        if gone:
-            await asyncio.wait(gone, timeout=limits.LINGER)
-        for edge in list(self._edges):
-            edge.cut()
-        await asyncio.gather(*gone)
+        for end in (WebSocketEdge.cut, WebSocketEdge.abort):
+            if gone:
+                await asyncio.wait(gone, timeout=limits.LINGER)
+            for edge in list(self._edges):
+                end(edge)
+        for waiting in gone:  # one that the loop does not call lost must not keep the process
+            waiting.cancel()
+        await asyncio.gather(*gone, return_exceptions=True)
 
     def _protocol(self) -> WSProtocol:
         """One connection. picows' own `ws_create_server` shares one log among all; see Reports."""
@@ -262,6 +265,11 @@ class WebSocketEdge(picows.WSListener):
                 self._raw.abort()
             else:
                 self._raw.close()
+
+    def abort(self) -> None:
+        """End the connection, now; nothing more is sent."""
+        if self._raw is not None:
+            self._raw.abort()
 
     async def gone(self) -> None:
         """Wait until the connection is over."""
