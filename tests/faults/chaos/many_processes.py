@@ -29,6 +29,7 @@ COUNTS = {Pods.GATEWAY: 2, Pods.ROUTER: 3, Pods.KEYS: 2, Pods.PUSH: 1}
 ROUTERS_HOST = "127.0.0.2"  # at which the proxies listen, on the ports of their routers
 SHARDS = 128  # each costs a light-weight transaction at every change of its owner
 LEAVES = 5  # seconds that a pod has after SIGTERM
+GRACE = 30  # seconds from SIGTERM to kill -9
 ENDS = {Kind.KILL: Way(2, 0.0, 0.0, 10.0), Kind.TERM: Way(2, 0.0, 0.0, 10.0)}
 LEASE = Way(1, 5.0, 8.0, 4.0)  # longer than a lease: two owners at once, for a moment
 FRAMES = {kind: Way(0.7, 1.0, 4.0, 2.0) for kind in (Kind.DROP, Kind.REPEAT, Kind.REORDER)}
@@ -60,6 +61,7 @@ class ManyProcesses:
         }
         self._rest = Door(self._all_behind(Pods.KEYS, "rest"))
         self._parted = 0
+        self._stubborn: list[str] = []
 
     # --- what there is ------------------------------------------------------------------------
 
@@ -153,8 +155,7 @@ class ManyProcesses:
         cluster, name = self._cluster, fault.part
         match fault.kind:
             case Kind.KILL | Kind.TERM:
-                end = cluster.kill if fault.kind is Kind.KILL else cluster.stop
-                await end(name)
+                await self._end(fault)
             case Kind.STOP:
                 cluster.pause(name)
                 await asyncio.sleep(fault.lasts)
@@ -164,6 +165,16 @@ class ManyProcesses:
         ended = time.monotonic()
         await self._up(name)
         return ended
+
+    async def _end(self, fault: Fault) -> None:
+        """A pod that does not end is killed, as on Kubernetes, and named in the notes."""
+        if fault.kind is Kind.TERM:
+            try:
+                await asyncio.wait_for(self._cluster.stop(fault.part), GRACE)
+                return
+            except TimeoutError:
+                self._stubborn.append(fault.part)
+        await self._cluster.kill(fault.part)
 
     async def _up(self, name: str) -> None:
         """Until the process runs again, however often it has to be started."""
@@ -207,6 +218,7 @@ class ManyProcesses:
         return [
             f"partitions: {self._parted}, {how}; link frames troubled: {frames}",
             f"processes started again: {json.dumps(again)}",
+            *(f"{name} did not end within {GRACE} s of SIGTERM" for name in self._stubborn),
         ]
 
 
