@@ -72,8 +72,10 @@ class ClusterScreen(App[None]):
     # --- what is seen -------------------------------------------------------------------------
 
     async def look(self) -> None:
-        """Ask all pods, and draw what they say."""
+        """Ask all pods, and draw what they say, unless the screen was left meanwhile."""
         pods = await self._cluster.pods()
+        if not self.is_running:  # its table is gone, or about to go
+            return
         if self._pods:
             self._told.extend(happenings(self._pods, pods))
         self._pods = pods
