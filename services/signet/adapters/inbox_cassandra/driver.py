@@ -66,20 +66,34 @@ class Driver:
         return UNKNOWN
 
     async def _perform(self, operation: Operation) -> Answer:
-        if isinstance(operation, WriteSegment):
-            return await self._segment(operation)
-        if isinstance(operation, Renew) or (
-            isinstance(operation, ReadLease) and operation.shard is None
-        ):
-            return await self._rows_of_leases(operation)  # our own life does not queue (L2)
-        if isinstance(operation, MarkDead | Seal | SwapShard | ReadLease | ReadShard):
-            async with self._conditional:
-                return await self._rows_of_leases(operation)
-        if isinstance(operation, ReadJournal):
-            return await self.journals.read(operation)
+        match operation:
+            case WriteSegment():
+                return await self._segment(operation)
+            case Renew() | ReadLease(_, None):
+                return await self._rows_of_leases(operation)  # our own life does not queue (L2)
+            case ReadLease() | Seal() | ReadJournal():
+                return await self._of_the_dead(operation)
+            case MarkDead() | SwapShard() | ReadShard():
+                async with self._conditional:
+                    return await self._rows_of_leases(operation)
         async with self._plain:
             await self._write(operation)
         return True
+
+    async def _of_the_dead(self, operation: ReadLease | Seal | ReadJournal) -> Answer:
+        match operation:
+            case ReadJournal():
+                return await self.journals.read(operation)
+            case ReadLease(name):
+                return await self.journals.lease(name, lambda: self._queued(operation))
+            case Seal(name):
+                return await self.journals.seal(name, lambda: self._queued(operation))
+
+    async def _queued(self, operation: ReadLease | Seal) -> LeaseRow:
+        async with self._conditional:
+            if isinstance(operation, Seal):
+                return await self._seal(operation)
+            return await self.lease(operation.incarnation)
 
     async def _segment(self, write: WriteSegment) -> bool:
         incarnation, number, records = write.segment
@@ -128,15 +142,13 @@ class Driver:
     # --- rows of leases and shards ------------------------------------------------------------
 
     async def _rows_of_leases(
-        self, operation: Renew | MarkDead | Seal | SwapShard | ReadLease | ReadShard
+        self, operation: Renew | MarkDead | SwapShard | ReadLease | ReadShard
     ) -> Answer:
         match operation:
             case Renew():
                 return await self._renew(operation)
             case MarkDead(incarnation, counter):
                 return applied(await self.session.run("mark_dead", incarnation, counter))
-            case Seal():
-                return await self._seal(operation)
             case SwapShard(old, new):
                 return await self._swap(old, new)
             case ReadLease(incarnation):

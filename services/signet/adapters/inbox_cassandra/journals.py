@@ -1,15 +1,17 @@
-"""Reading the journals of the dead: once for all the shards that are recovered from one (R1)."""
+"""The dead: their leases, seals, journals, asked for once for all that is recovered (R1)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from signet.adapters.inbox_cassandra import rows
 from signet.adapters.inbox_cassandra.session import Session
 from signet.core import limits
-from signet.core.durability.operations import ReadJournal, Record, Segment
+from signet.core.durability.operations import LeaseRow, ReadJournal, Record, Segment
 from signet.core.ids import Incarnation, ShardId
 
+Ask = Callable[[], Awaitable[LeaseRow]]
 Sorted = dict[int, dict[ShardId, list[Record]]]  # segment -> shard -> records
 
 
@@ -27,6 +29,32 @@ class Journals:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._readings: dict[tuple[Incarnation, int], _Reading] = {}
+        self._leases: dict[Incarnation, LeaseRow] = {}  # dead: only their seal may still come
+        self._asking: defaultdict[Incarnation, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def lease(self, incarnation: Incarnation, read: Ask) -> LeaseRow:
+        """What is known of a dead one, else what `read` says. Nobody renews a dead lease, and one
+        who asks for a seal that was set meanwhile is told.
+        """
+        if incarnation not in self._leases:
+            async with self._asking[incarnation]:
+                if incarnation not in self._leases:
+                    return self._learn(await read())
+        return self._leases[incarnation]
+
+    async def seal(self, incarnation: Incarnation, seal: Ask) -> LeaseRow:
+        """The first seal, which counts for all; `seal` sets it, where it is not known."""
+        async with self._asking[incarnation]:
+            known = self._leases.get(incarnation)
+            if known is not None and known.seal is not None:
+                return known
+            row = await seal()
+            return row if known is None else self._learn(known._replace(seal=row.seal))
+
+    def _learn(self, row: LeaseRow) -> LeaseRow:
+        if row.dead:
+            self._leases[row.incarnation] = row
+        return row
 
     async def read(self, wanted: ReadJournal) -> tuple[Segment, ...]:
         """The segments from the mark on up to a gap, with the records of the shard alone."""
@@ -49,6 +77,9 @@ class Journals:
     def forget(self) -> None:
         """No recovery is under way."""
         self._readings.clear()
+        self._leases.clear()
+        if not any(lock.locked() for lock in self._asking.values()):
+            self._asking.clear()
 
     async def _read(self, incarnation: Incarnation, mark: int) -> Sorted:
         found: Sorted = {}

@@ -26,7 +26,6 @@ from signet.core.durability.operations import (
     Noted,
     Put,
     ReadLease,
-    ReadShard,
     Record,
 )
 from signet.core.durability.operations import ShardRow as Row
@@ -285,12 +284,11 @@ class CassandraInbox:
         return taken
 
     async def _take(self, driver: Driver, life: Life, shards: Sequence[ShardId]) -> Sequence[Taken]:
-        rows = await asyncio.gather(*(driver.perform(ReadShard(number)) for number in shards))
-        known = [row for row in rows if isinstance(row, Row)]
-        if len(known) < len(rows):
-            raise StoreUnavailable("Cassandra does not say who owns them")
-        owners = await self._owners(driver, known)
-        for row in known:
+        """Rows are read all at once, not serially: a take is conditional on what was read (L5)."""
+        read = {row.shard: row for row in map(shard, await driver.read("read_shards"))}
+        rows = [read.get(number, untaken(number)) for number in shards]
+        owners = await self._owners(driver, rows)
+        for row in rows:
             life.compare(row)
             life.take(row, None if row.owner is None else owners.get(row.owner))
         await life.settled(shards, limits.LEASE)
