@@ -18,6 +18,7 @@ pytest_plugins = ("tests.support.lanes.fixtures",)
 REQUIRE = os.environ.get("SIGNET_REQUIRE_LANES", "") == "all"
 RAN: Counter[str] = Counter()
 MISSING: dict[str, str] = {}
+LANE_TIMEOUT_S = 240  # the first test of a lane starts its server, on a busy machine for a minute
 UNAVAILABLE: dict[str, str] = {}  # lanes that were asked for, tried, and could not be fetched
 
 
@@ -36,6 +37,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         kept = [item for item in items if lane_of(item) in wanted]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
+    for item in items:
+        if lane_of(item) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LANE_TIMEOUT_S))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -352,7 +352,7 @@ async def test_who_is_blocked_need_not_exist(directory: Directory) -> None:
 
 
 @every_adapter
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_so_many_are_blocked_and_no_more(directory: Directory) -> None:
     user = (await registered(directory)).user
     for number in range(MAX_BLOCKED):

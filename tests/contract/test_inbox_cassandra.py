@@ -19,7 +19,7 @@ from tests.support.cassandra import cassandra_url, clear, plain
 from tests.support.dying_inbox import AT_ONCE, Death, dying
 
 __all__ = ["cassandra_url"]
-pytestmark = [pytest.mark.lane("cassandra"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lane("cassandra"), pytest.mark.timeout(240)]
 SHARDS = 32
 SHARD = ShardId(9)
 NOW_MS = 1_700_000_000_000

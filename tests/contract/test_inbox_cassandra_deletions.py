@@ -5,7 +5,7 @@ import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from statistics import median
+from functools import partial
 
 import pytest
 
@@ -62,14 +62,15 @@ async def write_and_delete(driver: Driver, device: DeviceId) -> None:
             pass
 
 
-async def took(work: Callable[[], Awaitable[object]]) -> float:
-    """Seconds, the middle of several."""
-    times = []
+async def took(*works: Callable[[], Awaitable[object]]) -> list[float]:
+    """Seconds of each, the least of several in turn: what else the machine does only adds."""
+    times: list[list[float]] = [[] for _ in works]
     for _ in range(READS):
-        began = time.perf_counter()
-        await work()
-        times.append(time.perf_counter() - began)
-    return median(times)
+        for work, seconds in zip(works, times, strict=True):
+            began = time.perf_counter()
+            await work()
+            seconds.append(time.perf_counter() - began)
+    return [min(seconds) for seconds in times]
 
 
 async def from_the_beginning(driver: Driver, device: DeviceId) -> float:
@@ -90,16 +91,17 @@ async def test_an_inbox_with_very_many_deleted_rows_is_read_as_fast_as_another(
     for device in (old, new):
         await write(driver, device, ROWS + 1, 20)
     store = CassandraInbox(cassandra_url, 4)
-    seconds = {}
     for device in (new, old):
         page = await store.read(device, START, 100, limits.MIB, NOW_MS)
         assert [entry.position.seq for entry in page.entries] == list(range(ROWS + 1, ROWS + 21))
         (head,) = await store.heads([device])
         assert head.items == 20
-        seconds[device] = await took(lambda: store.read(device, START, 100, limits.MIB, NOW_MS))  # noqa: B023
+    of_new, of_old = await took(
+        *(partial(store.read, device, START, 100, limits.MIB, NOW_MS) for device in (new, old))
+    )
     blind = await from_the_beginning(driver, old)
     await store.close()
-    print(f"a read: {seconds[old] * 1e3:.1f} ms behind {ROWS} deleted rows, ", end="")
-    print(f"{seconds[new] * 1e3:.1f} ms without; from the beginning {blind * 1e3:.1f} ms")
-    assert seconds[old] < 4 * seconds[new] + 0.002
-    assert blind > 3 * seconds[old], "it is the beginning that makes the difference"
+    print(f"a read: {of_old * 1e3:.1f} ms behind {ROWS} deleted rows, ", end="")
+    print(f"{of_new * 1e3:.1f} ms without; from the beginning {blind * 1e3:.1f} ms")
+    assert of_old < 4 * of_new + 0.002
+    assert blind > 3 * of_old, "it is the beginning that makes the difference"

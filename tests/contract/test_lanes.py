@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.lanes import LANES, Server
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 def every_lane() -> list[object]:

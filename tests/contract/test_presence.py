@@ -16,7 +16,7 @@ from signet.core.ids import UserId
 from signet.ports.presence import PresenceStore, Seen, Status
 from tests.support.lanes import Server
 
-SOON = 10.0
+SOON = 30.0
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def sqlite_presence(tmp_path: Path) -> PresenceStore:
 
 @pytest.fixture
 def redis_presence(redis_server: Server) -> PresenceStore:
-    return RedisPresence(f"redis://{redis_server.url}")
+    return RedisPresence(f"redis://{redis_server.url}", timeout_s=SOON)
 
 
 every_adapter = pytest.mark.parametrize(

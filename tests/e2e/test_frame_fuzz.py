@@ -84,7 +84,7 @@ async def fuzzed(tmp_path: Path) -> AsyncIterator[World]:
 
 async def still_serves(here: World) -> None:
     """Nothing is left over, and somebody else is served as if nothing had been."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await here.gateway.hub.wait_empty()
     async with OPEN["websocket"](here) as bob:
         await greet(here, bob, BOB, counter=10**6)

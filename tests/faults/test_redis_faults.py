@@ -16,18 +16,20 @@ from signet.core.ids import UserId
 from signet.ports.members import Kind, Member, State
 from signet.ports.presence import Seen, Status
 from signet.ports.rate_limits import Allowed
+from tests.support.busy_members import listed, put
 from tests.support.lanes import Server
 
 pytestmark = pytest.mark.lane("redis")
-SOON = 10.0
-TTL = 0.4
-# One call that is not answered, with room for a busy machine.
-BOUND = 2 * limits.SHARED_STORE_TIMEOUT
+SOON = 30.0
+TTL = 1.5  # of records that are written every tenth second: no busy machine is that late
+SETTLE = 3.0
+# Calls that are not answered, with room for a busy machine.
+BOUND = 10 * limits.SHARED_STORE_TIMEOUT
 
 
 def members_of(server: Server) -> RedisMembers:
     return RedisMembers(
-        f"redis://{server.url}", ttl_s=TTL, refresh_s=0.1, poll_s=0.05, settle_s=1.5
+        f"redis://{server.url}", ttl_s=TTL, refresh_s=0.1, poll_s=0.05, settle_s=SETTLE
     )
 
 
@@ -55,9 +57,9 @@ async def pods(redis_server: Server) -> AsyncIterator[list[tuple[RedisMembers, M
     await redis.aclose()
     three = [(members_of(redis_server), pod()) for _ in range(3)]
     for members, member in three:
-        await members.put(member)
+        await put(members, member)
     for members, _ in three:
-        assert len(await members.list()) == 3
+        await listed(members, lambda found: len(found) == 3)
     yield three
     for members, _ in three:
         await members.close()
@@ -131,21 +133,29 @@ async def test_a_stopped_redis_holds_nobody_up(
     members, member = pods[0]
     presence = RedisPresence(f"redis://{redis_server.url}")
     seen = Seen(UserId(os.urandom(16)), Status.ONLINE, 1, "gateway-0")
+    loop = asyncio.get_running_loop()
     with redis_server.paused():
         assert len(await within(BOUND, members.list()) or []) == 3  # type: ignore[arg-type]
         with pytest.raises(ConnectionError):
             await within(BOUND, members.put(member))
+        began = loop.time()
         await within(BOUND, presence.put([seen], 60))
         assert await within(BOUND, presence.get([seen.user])) == {}
-        # the second is not even tried
-        assert await within(BOUND / 10, presence.get([seen.user])) == {}
-    await eventually(lambda: _put_and_get(presence, seen))
+        for _ in range(20):  # most of them are not even tried
+            assert await presence.get([seen.user]) == {}
+        assert loop.time() - began < BOUND
+    await put_and_get(presence, seen)
     await presence.close()
 
 
-async def _put_and_get(presence: RedisPresence, seen: Seen) -> bool:
-    await presence.put([seen], 60)
-    return await presence.get([seen.user]) == {seen.user: seen}
+async def put_and_get(presence: RedisPresence, seen: Seen) -> None:
+    """Until it is known: a Redis that answers late counts as away, and drops what is put."""
+
+    async def known() -> bool:
+        await presence.put([seen], 60)
+        return await presence.get([seen.user]) == {seen.user: seen}
+
+    await eventually(known)
 
 
 async def test_limits_allow_while_redis_is_away_and_say_so(redis_server: Server) -> None:
@@ -153,6 +163,7 @@ async def test_limits_allow_while_redis_is_away_and_say_so(redis_server: Server)
     rates = RedisRateLimits(f"redis://{redis_server.url}", away=lambda: counted.append(None))
     key = uuid4().hex
     assert (await rates.hit("login", key, 1, 60)).allowed
+    counted.clear()
     with redis_server.paused():
         for _ in range(10):
             assert await within(BOUND, rates.hit("login", key, 1, 60)) == Allowed(True)
@@ -168,14 +179,17 @@ async def test_limits_allow_while_redis_is_away_and_say_so(redis_server: Server)
 async def test_last_seen_survives_the_end_of_redis(redis_server: Server) -> None:
     presence = RedisPresence(f"redis://{redis_server.url}")
     seen = Seen(UserId(os.urandom(16)), Status.ONLINE, 77, "gateway-0")
-    await presence.put([seen], 0.001)
-    await asyncio.to_thread(redis_server.restart)
 
     async def known() -> bool:
-        return (await presence.get([seen.user])).get(seen.user) == Seen(
-            seen.user, Status.OFFLINE, 77, ""
-        )
+        found = await presence.get([seen.user])
+        return found.get(seen.user) == Seen(seen.user, Status.OFFLINE, 77, "")
 
+    async def put_and_known() -> bool:
+        await presence.put([seen], 0.001)
+        return await known()
+
+    await eventually(put_and_known)
+    await asyncio.to_thread(redis_server.restart)
     await eventually(known)
     await presence.close()
 
@@ -190,4 +204,4 @@ async def test_a_pod_that_dies_falls_off_the_list_once_its_record_ran_out(
         return member not in await pods[0][0].list()
 
     await eventually(gone)
-    assert len(await pods[1][0].list()) == 2
+    await listed(pods[1][0], lambda found: len(found) == 2)

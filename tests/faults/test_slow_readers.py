@@ -55,7 +55,7 @@ async def test_a_client_that_does_not_read_is_closed_by_name(
         async with with_a_small_window(here, transport) as bob:
             await greet(here, bob, BOB)
             await flood(alice)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await closed(here.gateway)
             close, _ = await bob.end()
             assert code_of(close) is Code.SLOW_READER

@@ -26,7 +26,7 @@ from tests.support.sqlite_process import TIMES, a_member
 
 SOON = 30.0
 # A call that the file does not serve, with room for a busy machine.
-BOUND = 4 * limits.SHARED_STORE_TIMEOUT
+BOUND = 10 * limits.SHARED_STORE_TIMEOUT
 ANN = Seen(UserId(b"ann_____________"), Status.ONLINE, 7, "gateway-0")
 
 

@@ -91,7 +91,7 @@ class Device:
 
     async def until(self, met: Callable[[], bool]) -> None:
         """Wait for a condition on what has come."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not met():
                 self._changed.clear()
                 await self._changed.wait()

@@ -66,7 +66,7 @@ class NodeClient:
     async def until(self, kind: str) -> Any:
         """What comes with this key next; other lines are passed over."""
         assert self._process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while line := await self._process.stdout.readline():
                 said = json.loads(line)
                 assert "error" not in said, said

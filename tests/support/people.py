@@ -19,7 +19,7 @@ class Person:
     told: list[Event] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     confirming: bool = True
-    patience: float = 10.0  # seconds in which what must happen has to happen
+    patience: float = 30.0  # seconds in which what must happen has to happen
 
     async def listen(self) -> None:
         async for event in self.client.events():

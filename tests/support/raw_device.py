@@ -22,7 +22,7 @@ from signet.v1.messaging_pb2 import (
     ServerFrame,
 )
 
-PATIENCE = 20.0  # seconds in which what must happen has to happen
+PATIENCE = 40.0  # seconds in which what must happen has to happen
 
 
 class RawDevice:

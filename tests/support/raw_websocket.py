@@ -74,7 +74,7 @@ class RawWebSocket:
     async def rest(self) -> tuple[pb.Close | None, int]:
         """Read to the end: the Close frame, if there is one, and the closing code."""
         last, number = None, 0
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (found := await self._frame()) is not None:
                 opcode, payload = found
                 assert not number, "something follows the closing frame"

@@ -41,7 +41,7 @@ class Stream(ABC):
 
     async def receive(self) -> pb.ServerFrame | None:
         """The next frame; None at the end."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             data = await self._next()
         return None if data is None else pb.ServerFrame.FromString(data)
 

@@ -71,9 +71,12 @@ class RedisMembers(PolledMembers):
         refresh_s: float = limits.MEMBER_REFRESH,
         poll_s: float = limits.MEMBER_POLL,
         settle_s: float = limits.MEMBERS_SETTLE,
+        timeout_s: float = limits.SHARED_STORE_TIMEOUT,
     ) -> None:
         super().__init__(refresh_s=refresh_s, poll_s=poll_s, settle_s=settle_s)
-        self._client = RedisClient(url, pause_s=min(limits.SHARED_STORE_PAUSE, poll_s))
+        self._client = RedisClient(
+            url, timeout_s=timeout_s, pause_s=min(limits.SHARED_STORE_PAUSE, poll_s)
+        )
         self._put = self._client.redis.register_script(PUT)
         self._ask = self._client.redis.register_script(LOOK)
         self._ttl_ms = round(ttl_s * 1000)

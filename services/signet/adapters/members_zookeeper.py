@@ -46,6 +46,7 @@ class ZooKeeperMembers:
         session_s: float = limits.ZOOKEEPER_SESSION,
         poll_s: float = limits.MEMBER_POLL,
         settle_s: float = limits.MEMBERS_SETTLE,
+        timeout_s: float = limits.SHARED_STORE_TIMEOUT,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         quiet = logging.getLogger("signet.kazoo")
@@ -58,7 +59,7 @@ class ZooKeeperMembers:
             logger=quiet,
             **(settings or {}),
         )
-        self._poll_s = poll_s
+        self._poll_s, self._timeout_s = poll_s, timeout_s
         self._view = View(settle_s)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._put: dict[Key, Member] = {}  # what was put last
@@ -214,7 +215,7 @@ class ZooKeeperMembers:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_settle, answer, result)
 
-        async with asyncio.timeout(limits.SHARED_STORE_TIMEOUT):
+        async with asyncio.timeout(self._timeout_s):
             await self._connected.wait()
             call(*arguments).rawlink(done)
             return await answer

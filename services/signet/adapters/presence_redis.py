@@ -17,6 +17,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from signet.adapters.redis_client import Away, RedisClient
+from signet.core import limits
 from signet.core.ids import UserId
 from signet.ports.presence import Seen, Status
 
@@ -28,8 +29,8 @@ BUCKET_BYTES = 2  # of a user id: 65,536 hashes
 class RedisPresence:
     """A PresenceStore on Redis 7 or Valkey."""
 
-    def __init__(self, url: str) -> None:
-        self._client = RedisClient(url)
+    def __init__(self, url: str, *, timeout_s: float = limits.SHARED_STORE_TIMEOUT) -> None:
+        self._client = RedisClient(url, timeout_s=timeout_s)
 
     async def put(self, seen: Sequence[Seen], ttl_s: float) -> None:
         """See PresenceStore. One round trip; a Redis that is away drops them."""

@@ -14,6 +14,7 @@ from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
 from signet.adapters.redis_client import Away, RedisClient
+from signet.core.limits import SHARED_STORE_TIMEOUT
 from signet.ports.rate_limits import Allowed
 
 PREFIX = "signet:limits"
@@ -22,8 +23,14 @@ PREFIX = "signet:limits"
 class RedisRateLimits:
     """RateLimits on Redis 7 or Valkey. `away` is called for each hit that nobody counted."""
 
-    def __init__(self, url: str, *, away: Callable[[], None]) -> None:
-        self._client = RedisClient(url)
+    def __init__(
+        self,
+        url: str,
+        *,
+        away: Callable[[], None],
+        timeout_s: float = SHARED_STORE_TIMEOUT,
+    ) -> None:
+        self._client = RedisClient(url, timeout_s=timeout_s)
         pool: Any = self._client.redis.connection_pool  # an option that its type does not name
         storage = RedisStorage(
             url,

@@ -1,4 +1,4 @@
-"""ZooKeeper, one server. Sessions end after two ticks at the least: 400 ms here."""
+"""ZooKeeper, one server. Sessions end after 400 ms (two ticks) at the least, 20 s at the most."""
 
 from pathlib import Path
 

@@ -16,7 +16,7 @@ from tests.support.small_server import SmallServer
 
 
 async def until(pilot: Pilot[None], is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not is_so():
             await pilot.pause(0.01)
 

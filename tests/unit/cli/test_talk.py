@@ -32,7 +32,7 @@ class Seen:
         self._changed.set()
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not is_so():
                 self._changed.clear()
                 await self._changed.wait()
