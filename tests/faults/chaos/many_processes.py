@@ -7,14 +7,16 @@ a router.
 """
 
 import asyncio
+import contextlib
 import json
 import random
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from signet.cluster.child import DidNotStart
-from signet.cluster.cluster import Cluster
+from signet.cluster.cluster import Cluster, NotReady
 from signet.cluster.parts import Phase
 from signet.ports.members import Kind as Pods
 from tests.faults.chaos.doors import LOOPBACK, Behind, Door, Where
@@ -29,6 +31,7 @@ COUNTS = {Pods.GATEWAY: 2, Pods.ROUTER: 3, Pods.KEYS: 2, Pods.PUSH: 1}
 ROUTERS_HOST = "127.0.0.2"  # at which the proxies listen, on the ports of their routers
 SHARDS = 128  # each costs a light-weight transaction at every change of its owner
 LEAVES = 5  # seconds that a pod has after SIGTERM
+READY_WITHIN = 15.0  # seconds: what is broken beside it may keep it from being ready for longer
 GRACE = 30  # seconds from SIGTERM to kill -9
 ENDS = {Kind.KILL: Way(2, 0.0, 0.0, 10.0), Kind.TERM: Way(2, 0.0, 0.0, 10.0)}
 LEASE = Way(1, 5.0, 8.0, 4.0)  # longer than a lease: two owners at once, for a moment
@@ -62,6 +65,7 @@ class ManyProcesses:
         self._rest = Door(self._all_behind(Pods.KEYS, "rest"))
         self._parted = 0
         self._stubborn: list[str] = []
+        self._one_of: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     # --- what there is ------------------------------------------------------------------------
 
@@ -155,7 +159,7 @@ class ManyProcesses:
         cluster, name = self._cluster, fault.part
         match fault.kind:
             case Kind.KILL | Kind.TERM:
-                await self._end(fault)
+                return await self._end(fault)
             case Kind.STOP:
                 cluster.pause(name)
                 await asyncio.sleep(fault.lasts)
@@ -166,15 +170,24 @@ class ManyProcesses:
         await self._up(name)
         return ended
 
-    async def _end(self, fault: Fault) -> None:
-        """A pod that does not end is killed, as on Kubernetes, and named in the notes."""
-        if fault.kind is Kind.TERM:
+    async def _end(self, fault: Fault) -> float:
+        """P6 is of any one pod: the next of a kind ends when the last is back, however busy it is.
+
+        One that does not end by SIGTERM is killed, as on Kubernetes, and named in the notes.
+        """
+        name = fault.part
+        async with self._one_of[name.rpartition("-")[0]]:
             try:
-                await asyncio.wait_for(self._cluster.stop(fault.part), GRACE)
-                return
+                end = self._cluster.kill if fault.kind is Kind.KILL else self._cluster.stop
+                await asyncio.wait_for(end(name), GRACE)
             except TimeoutError:
-                self._stubborn.append(fault.part)
-        await self._cluster.kill(fault.part)
+                self._stubborn.append(name)
+                await self._cluster.kill(name)
+            ended = time.monotonic()
+            await self._up(name)
+            with contextlib.suppress(NotReady):
+                await self._cluster.ready(name, within=READY_WITHIN)
+        return ended
 
     async def _up(self, name: str) -> None:
         """Until the process runs again, however often it has to be started."""

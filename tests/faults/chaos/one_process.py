@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from signet.cli.server_process import DidNotStart, ServerProcess
+from signet.cli.server_process import STOPS_WITHIN, DidNotStart, ServerProcess
 from tests.faults.chaos.doors import LOOPBACK, Behind, Door, Where
 from tests.faults.chaos.faults import Fault, Kind, Part, Way
 from tests.faults.chaos.system import FILE, LIMITS_OFF, LINES, break_lines, locked
@@ -33,6 +33,7 @@ class OneProcess:
         self._data = folder / "server"
         self._doors = {name: Door(self._behind(name)) for name in ("websocket", "grpc", "rest")}
         self._server: ServerProcess
+        self._stubborn = 0
 
     @property
     def server(self) -> str:
@@ -74,7 +75,10 @@ class OneProcess:
 
     async def _end(self, fault: Fault) -> float:
         ended = time.monotonic()
-        await (self._server.kill() if fault.kind is Kind.KILL else self._server.stop())
+        try:
+            await (self._server.kill() if fault.kind is Kind.KILL else self._server.stop())
+        except TimeoutError:  # it is killed then
+            self._stubborn += 1
         await asyncio.sleep(fault.lasts)
         await self._start_again()
         return ended
@@ -88,7 +92,9 @@ class OneProcess:
         raise RuntimeError(f"the server did not start in {STARTS} tries")
 
     def notes(self) -> list[str]:
-        return []
+        if not self._stubborn:
+            return []
+        return [f"{self._stubborn} times the server did not end within {STOPS_WITHIN} s of SIGTERM"]
 
     async def stop(self) -> None:
         await self._server.kill()
