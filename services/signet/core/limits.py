@@ -337,6 +337,11 @@ PUSH_URGENT_EVERY = 30.0  # with PUSH_URGENT_BURST
 PUSH_TOO_OLD = 3600.0
 # Who is gone is not woken for so long. Raise: who comes back under the same token is woken later.
 PUSH_GONE = 24 * 3600.0
+# A user who stays away with items waiting is hinted again after so long, then after twice as long,
+# and so on up to REMIND_AT_MOST. Lower: more wake-ups of those who do not come. Raise: who lost a
+# wake-up waits longer.
+REMIND_AFTER = 3600.0
+REMIND_AT_MOST = 8 * 24 * 3600.0  # with REMIND_AFTER
 # Users that a worker remembers: those woken in the last PUSH_PERIOD and those who wait, about 0.5
 # KiB each. Raise: more memory. Lower: hints are dropped for lack of room; or start more workers.
 PUSH_USERS = 200_000

@@ -14,6 +14,7 @@ from signet.core.errors import Code
 from signet.core.ids import DeviceAddress, DeviceId, Position, ShardId, UserId
 from signet.core.link import Answer, Answered, Mismatch, Send, Submit, ToGateway
 from signet.core.order import Again, Conversations, Key, Take
+from signet.core.reminders import Reminders
 from signet.internal.v1.stored import fleeting_frame, read_stored, stored_message
 from signet.ports.events import Event, Topic
 from signet.ports.inbox import Connected, Entry, StoreUnavailable
@@ -44,6 +45,7 @@ class Sends:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._conversations = Conversations()
+        self._reminders = Reminders()
         self._strangers = Strangers()
         self._fleeting_strangers = Strangers()
         self._under_way: dict[tuple[Key, bytes], list[Reply]] = {}
@@ -234,6 +236,20 @@ class Sends:
         if numbered and not person.attached and person.id != key.sender.device.user:
             hint = Event(Topic.PUSH, person.id, "NEW_MESSAGE", now_ms, urgent=send.urgent)
             self._context.events.publish(hint)
+            self._reminders.hinted(person.id, self._context.clock())
+
+    def remind(self) -> None:
+        """Hint those again who stay away (design.md §5)."""
+        for user in self._reminders.due(self._context.clock(), self._is_away):
+            now_ms = self._context.now_ms()
+            self._context.events.publish(Event(Topic.PUSH, user, "NEW_MESSAGE", now_ms))
+
+    def _is_away(self, user: UserId) -> bool:
+        """Somebody who is not in memory any more is: who is attached stays there."""
+        person = self._context.people.known(user)
+        if person is None:
+            return self._context.serves(self._context.shard(user))
+        return not person.attached and any(inbox.items for inbox in person.inboxes.values())
 
     def _note(self, key: Key) -> None:
         """Tell the directory, once, that somebody has written to somebody."""
@@ -285,6 +301,7 @@ class Sends:
     def forget_shards(self, shards: Set[ShardId]) -> None:
         """They are given away: their next owner remembers by itself."""
         self._conversations.forget(lambda key: self._context.shard(key.to) in shards)
+        self._reminders.forget(lambda user: self._context.shard(user) in shards)
 
     def restore(self, device: DeviceId, entries: Sequence[Entry]) -> None:
         """What an earlier life took and nobody has acknowledged (O2)."""
