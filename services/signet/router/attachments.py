@@ -42,11 +42,13 @@ class Attachments:
         self._context = context
         self._receipts = receipts
         self._presences = presences
+        self._arriving: dict[tuple[int, int], Attach] = {}  # wait for their users
 
     # --- attaching ----------------------------------------------------------------------------
 
     def attach(self, link: int, frame: Attach) -> None:
         """A device's stream wants its inbox. Answered by Attached or Drop."""
+        self._arriving[link, frame.session] = frame
         self._context.people.with_person(
             frame.address.device.user, lambda person: self._identify(person, link, frame)
         )
@@ -61,6 +63,9 @@ class Attachments:
         )
 
     def _admit(self, person: Person, link: int, frame: Attach) -> None:
+        if self._arriving.get((link, frame.session)) is not frame:
+            return  # its stream is gone, or has come again
+        del self._arriving[link, frame.session]
         if not self._context.serves(person.shard):
             moved = self._context.not_owner(person.shard, sessions=[frame.session])
             self._context.tell(link, [moved])
@@ -78,7 +83,7 @@ class Attachments:
             self._connect(inbox, link, frame)
 
     def _refuse(self, link: int, session: int, code: Code) -> None:
-        self._context.sessions.pop((link, session), None)
+        self.detach(link, session)
         self._context.tell(link, [Drop(session, code)])
 
     def _connect(self, inbox: Inbox, link: int, frame: Attach) -> None:
@@ -283,12 +288,19 @@ class Attachments:
 
     def detach(self, link: int, number: int) -> None:
         """The stream is gone."""
+        self._arriving.pop((link, number), None)
         self._context.attaching.pop((link, number), None)
         inbox = self._context.sessions.pop((link, number), None)
         if inbox is not None and inbox.session and inbox.session.is_of(link, number):
             inbox.session = None
             self._presences.changed(inbox.device.user)
         metrics.ATTACHED.set(len(self._context.sessions))
+
+    def detach_link(self, link: int) -> None:
+        """The link is lost, and all its streams with it."""
+        for key in {*self._context.sessions, *self._arriving}:
+            if key[0] == link:
+                self.detach(*key)
 
     def let_go(self, people: Sequence[Person]) -> None:
         """Their shards are given away: streams go on, and are attached at the next owner."""
@@ -321,13 +333,18 @@ class Attachments:
                 self._context.push(session, own_devices_frame())
 
     async def drop_forgotten(self, person: Person) -> None:
-        """Somebody of whom nothing was in memory has changed: who is gone is seen in the store."""
+        """Somebody of whom nothing was in memory has changed: who is gone is seen in the store.
+
+        Raises StoreUnavailable: the shard was given away meanwhile.
+        """
         devices = person.user.devices if person.user is not None else {}
         gone = [n for n in range(1, limits.MAX_DEVICE_ID + 1) if n not in devices]
         try:
             heads = await self._context.store.heads([DeviceId(person.id, n) for n in gone])
         except StoreUnavailable:
             return  # what is left there is dropped by its age (W2)
+        if not self._context.serves(person.shard):
+            raise StoreUnavailable("the shard was given away")
         for head in heads:
             if head.last > head.acknowledged or head.counter:
                 self._drop(person, head.device.device)

@@ -67,9 +67,12 @@ class Context:
     ) -> NotOwner:
         """What of a shard is not taken here, and who owns it by the row that was read (L7).
 
-        Nobody is named for a shard that is being handed over: its next owner says so itself.
+        Nobody is named for a shard that is being handed over, or was: its next owner says so
+        itself, and whoever is sent back here would go round.
         """
         owner, epoch = self.owners.get(shard, (None, Epoch(0)))
+        if owner == self.incarnation:  # as the row was before it was given away, or is adopted
+            owner = None
         if shard in self.epochs:
             serving = shard not in self.leaving
             owner, epoch = self.incarnation if serving else None, self.epochs[shard]

@@ -110,6 +110,8 @@ class Presences:
         """Replace what a session watches of a shard; it is told what it may know now."""
         watcher = (link, frame.session, shard)
         self._forget(watcher)
+        if not frame.users:
+            return
         viewer = frame.watcher.device.user
         self._watched[watcher] = (viewer, frozenset(frame.users))
         self._watching[link, frame.session].add(shard)
@@ -119,12 +121,16 @@ class Presences:
 
     def forget(self, link: int, session: int) -> None:
         """The session is gone."""
-        for shard in self._watching.pop((link, session), ()):
+        for shard in list(self._watching.get((link, session), ())):
             self._forget((link, session, shard))
 
     def _forget(self, watcher: Watcher) -> None:
         _, users = self._watched.pop(watcher, (None, frozenset()))
         self._told.pop(watcher, None)
+        if shards := self._watching.get(watcher[:2]):
+            shards.discard(watcher[2])
+            if not shards:
+                del self._watching[watcher[:2]]
         for user in users:
             self._watchers[user].discard(watcher)
             if not self._watchers[user]:

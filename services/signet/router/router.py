@@ -268,33 +268,35 @@ class Router:
 
     def close(self, link: int) -> None:
         """The gateway is gone, and its sessions with it."""
-        for key in [key for key in self._context.sessions if key[0] == link]:
-            self._attachments.detach(*key)
+        self._attachments.detach_link(link)
         self._presences.forget_link(link)
         self._context.links.pop(link, None)
 
     def take(self, link: int, frames: Sequence[ToRouter]) -> None:
         """Frames from a gateway, in order."""
         for frame in frames:
-            if self._misdirected(frame):
+            if isinstance(frame.body, Detach):  # of a shard that leaves, too: it may be kept
+                self._attachments.detach(link, frame.body.session)
+                self._presences.forget(link, frame.body.session)
+            elif self._misdirected(frame):
                 self._context.tell(link, [self._not_owner(frame)])
-                continue
-            match frame.body:
-                case Submit() as submit:
-                    self._sends.submit(link, submit)
-                case Acked() as acked:
-                    self._attachments.acked(link, acked)
-                case Attach() as attach:
-                    self._attachments.attach(link, attach)
-                case Detach(session):
-                    self._attachments.detach(link, session)
-                    self._presences.forget(link, session)
-                case ReadAfter() as read:
-                    self._attachments.read_after(link, read)
-                case SetStatus() as status:
-                    self._presences.set_status(link, status)
-                case WatchUsers() as watch:
-                    self._presences.watch(link, frame.shard, watch)
+            else:
+                self._carry(link, frame)
+
+    def _carry(self, link: int, frame: ToRouter) -> None:
+        match frame.body:
+            case Submit() as submit:
+                self._sends.submit(link, submit)
+            case Acked() as acked:
+                self._attachments.acked(link, acked)
+            case Attach() as attach:
+                self._attachments.attach(link, attach)
+            case ReadAfter() as read:
+                self._attachments.read_after(link, read)
+            case SetStatus() as status:
+                self._presences.set_status(link, status)
+            case WatchUsers() as watch:
+                self._presences.watch(link, frame.shard, watch)
 
     def _misdirected(self, frame: ToRouter) -> bool:
         """It names another incarnation or epoch, or a shard that is not served here (L7)."""
@@ -341,12 +343,12 @@ class Router:
     async def changed(self, user: UserId) -> None:
         """Load the user again, and end streams that are not theirs any more (S9).
 
-        Durable when it returns. Raises TimeoutError: tell it again.
+        Durable when it returns. Raises TimeoutError, StoreUnavailable: tell it again.
         """
         known = self._context.people.known(user)
         before = dict(known.user.devices) if known and known.user else {}
 
-        person = await self._person(user, fresh=True)
+        person = await self._person_here(user)
         self._attachments.reviewed(person, before)
         self._presences.changed(user)  # whom it is shown to may be others now
         if known is None:
@@ -359,7 +361,7 @@ class Router:
         Durable when it returns. Raises TimeoutError, StoreUnavailable: tell it again.
         """
         gone = dict.fromkeys(dropped_devices, NO_REGISTRATION)
-        self._attachments.reviewed(await self._person(user, fresh=True), gone)
+        self._attachments.reviewed(await self._person_here(user), gone)
         body = stored_peer_changed(user, True, self._context.now_ms())
         told = [
             self._receipts.deliver(shard, [OwnersItem(peer, body)], self._context.shard(user))
@@ -367,8 +369,21 @@ class Router:
             for shard in [self._context.shard(peer)]
         ]
         async with asyncio.timeout(limits.TELL_TIMEOUT):
-            await asyncio.gather(*told)
+            if not all(await asyncio.gather(*told)):
+                raise StoreUnavailable("the shard was given away")
         await self._durable()
+
+    async def _person_here(self, user: UserId) -> Person:
+        """Somebody of a shard that is served, as the directory knows them now.
+
+        Raises:
+            TimeoutError: the directory does not answer.
+            StoreUnavailable: the shard was given away meanwhile: its next owner is to be told.
+        """
+        person = await self._person(user, fresh=True)
+        if not self._context.serves(person.shard):
+            raise StoreUnavailable("the shard was given away")
+        return person
 
     async def _person(self, user: UserId, *, fresh: bool = False) -> Person:
         """Somebody, in memory. Raises TimeoutError: the directory does not answer."""
