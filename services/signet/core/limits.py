@@ -280,6 +280,8 @@ TOKEN_MARGIN = 120.0
 
 # --- Stores that pods share ---------------------------------------------------------------------
 
+# Records of presence that a router writes together. Raise: a call holds up its loop for longer.
+PRESENCE_AT_ONCE = 500
 # A member's record in Redis. Raise: a dead pod stays on the list. Lower: slow pods fall off it.
 MEMBER_TTL = 6.0
 MEMBER_REFRESH = 2.0  # how often it is written again; below a third of MEMBER_TTL

@@ -7,6 +7,7 @@ heartbeats. Watchers may be attached anywhere: they are known by link and sessio
 from collections import defaultdict
 from collections.abc import Set
 
+from signet.core import limits
 from signet.core.ids import ShardId, UserId
 from signet.core.link import Push, SetStatus, WatchUsers
 from signet.core.visibility import may_see
@@ -94,9 +95,10 @@ class Presences:
 
     async def refresh(self) -> None:
         """Rewrite the records of all who are attached, so that they live on."""
-        users = {inbox.device.user for inbox in self._context.sessions.values()}
-        if users:
-            await self._write({user: self.status(user) for user in users})
+        users = list({inbox.device.user for inbox in self._context.sessions.values()})
+        for first in range(0, len(users), limits.PRESENCE_AT_ONCE):
+            part = users[first : first + limits.PRESENCE_AT_ONCE]
+            await self._write({user: self.status(user) for user in part})
 
     async def stop(self) -> None:
         """Whoever is still attached was last seen now."""

@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from signet.core import limits
 from signet.core.delivery import Receipt
 from signet.core.ids import DeviceAddress, DeviceId, MessageId, Position, ShardId, UserId
@@ -19,6 +21,8 @@ from signet.router.context import Context
 from signet.router.people import Inbox, Person
 from signet.router.writer import Write
 from signet.telemetry import metrics
+
+log = structlog.get_logger()
 
 ACCEPTED = metrics.ITEMS_ACCEPTED.labels("receipt")
 Items = dict[ShardId, list[OwnersItem]]
@@ -42,16 +46,21 @@ class Receipts:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._gathered: Gathered = {}
+        self._behind: Gathered = {}  # of devices that are busy
         self._count = 0
         self._due = False
-        self._busy: set[DeviceId] = set()  # what they acknowledge meanwhile goes after it
+        self._busy: set[DeviceId] = set()  # what they acknowledge meanwhile is behind it
 
     def acknowledged(self, inbox: Inbox, up_to: Position, receipts: Sequence[Receipt]) -> None:
         """A device acknowledged these items, up to a position."""
-        acked = self._gathered.setdefault(inbox.device, _Acked(up_to))
+        busy = inbox.device in self._busy
+        gathered = self._behind if busy else self._gathered
+        acked = gathered.setdefault(inbox.device, _Acked(up_to))
         acked.position = up_to
         for receipt in receipts:
             acked.messages.setdefault(receipt.to, []).append(receipt.message_id)
+        if busy:
+            return
         self._count += len(receipts)
         if self._count >= limits.RECEIPT_BATCH:
             self.flush()
@@ -62,9 +71,7 @@ class Receipts:
     def flush(self) -> None:
         """Write what was gathered, when the senders are in memory or their owners have it."""
         self._due = False
-        free = {d: acked for d, acked in self._gathered.items() if d not in self._busy}
-        self._gathered = {d: a for d, a in self._gathered.items() if d in self._busy}
-        self._count = sum(len(m) for a in self._gathered.values() for m in a.messages.values())
+        free, self._gathered, self._count = self._gathered, {}, 0
         here = {d: a for d, a in free.items() if all(map(self._is_here, a.messages))}
         self._busy |= free.keys()
         if here:
@@ -102,10 +109,13 @@ class Receipts:
                 else:
                     await self._context.peers.deliver(shard, items)
             except StoreUnavailable:
-                await self._context.pause(wait)
-                wait = min(2 * wait, 1.0)
+                pass
+            except Exception:  # a bug there must not keep what a device acknowledges for ever
+                log.exception("what another owner has to be told could not be")
             else:
                 return True
+            await self._context.pause(wait)
+            wait = min(2 * wait, 1.0)
         return False
 
     def _with_senders(self, gathered: Gathered) -> None:
@@ -146,7 +156,11 @@ class Receipts:
         self._done(gathered)
 
     def _done(self, devices: Iterable[DeviceId]) -> None:
-        self._busy.difference_update(devices)
+        for device in devices:
+            self._busy.discard(device)
+            if device in self._behind:
+                acked = self._gathered[device] = self._behind.pop(device)
+                self._count += sum(map(len, acked.messages.values()))
         if self._gathered and not self._due:
             self._due = True
             self._context.soon(self.flush)
@@ -170,8 +184,11 @@ class Receipts:
             raise StoreUnavailable("too much waits to be written")
         durable = asyncio.Event()
         taken: list[bool] = []
+        given_up = False
 
         def write() -> None:
+            if given_up:  # whoever brought them brings them again
+                return
             if all(self._context.serves(self._context.shard(item.user)) for item in items):
                 taken.append(True)
                 self._append([x for item in items for x in self._copies(item)], then=durable.set)
@@ -179,7 +196,10 @@ class Receipts:
                 durable.set()
 
         self._loaded({item.user for item in items}, write)
-        await durable.wait()
+        try:
+            await durable.wait()
+        finally:
+            given_up = True
         if not taken:
             raise StoreUnavailable("a shard was given away")
 

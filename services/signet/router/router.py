@@ -139,6 +139,7 @@ class Router:
             await self._take_all()
         self._spawn(self._ownership.run())
         self._spawn(self._every_second())
+        self._spawn(self._keep_presence())
         self._spawn(self._sweep())
 
     async def _take_all(self) -> None:
@@ -234,17 +235,20 @@ class Router:
     # --- rhythm -------------------------------------------------------------------------------
 
     async def _every_second(self) -> None:
-        seconds = 0
         while True:
             await asyncio.sleep(1.0)
-            seconds += 1
             self._ownership.say()
+            self._sends.remind()
             inboxes = list(self._context.sessions.values())
             metrics.INBOX_ITEMS.set(sum(inbox.items for inbox in inboxes))
             metrics.INBOX_BYTES.set(sum(inbox.bytes for inbox in inboxes))
             metrics.USERS_CACHED.set(len(self._context.people))
-            if seconds % limits.HEARTBEAT_MIN == 0:
-                await self._presences.refresh()
+
+    async def _keep_presence(self) -> None:
+        """Beside `_every_second`: what gateways wait for does not wait for Redis."""
+        while True:
+            await asyncio.sleep(limits.HEARTBEAT_MIN)
+            await self._presences.refresh()
 
     async def _sweep(self) -> None:
         """Drop what nobody fetched within its time to live (P4)."""

@@ -46,6 +46,7 @@ class Sends:
         self._context = context
         self._conversations = Conversations()
         self._reminders = Reminders()
+        self._waiting_bytes = 0  # of sends to those who are not in memory yet
         self._strangers = Strangers()
         self._fleeting_strangers = Strangers()
         self._under_way: dict[tuple[Key, bytes], list[Reply]] = {}
@@ -57,12 +58,17 @@ class Sends:
         send = frame.send
 
         reply = Reply(self._context.tell, link, frame.ticket)
-        if self._context.writer.pending_bytes > limits.MAX_UNWRITTEN:
+        if self._context.writer.pending_bytes + self._waiting_bytes >= limits.MAX_UNWRITTEN:
             reply(refusal(send, Code.STORE_UNAVAILABLE, limits.STORE_RETRY_AFTER))
             return
-        self._context.people.with_person(
-            send.to, lambda person: self._judge(person, frame.sender, send, reply)
-        )
+        size = sum(len(content.body) for content in send.contents)
+        self._waiting_bytes += size
+
+        def judge(person: Person) -> None:
+            self._waiting_bytes -= size
+            self._judge(person, frame.sender, send, reply)
+
+        self._context.people.with_person(send.to, judge)
 
     def _judge(self, person: Person, sender: DeviceAddress, send: Send, reply: Reply) -> None:
         if self._moved(person, reply):

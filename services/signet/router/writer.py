@@ -40,8 +40,10 @@ class Write:
     done: Callable[[], None] = lambda: None
 
     size: int = field(init=False)  # bytes of the entries
+    count: int = field(init=False)  # of all that is written
 
     def __post_init__(self) -> None:
+        self.count = len(self.entries) + len(self.acknowledged) + len(self.connected)
         self.size = sum(len(entry.body) for _, entry in self.entries)
 
 
@@ -118,18 +120,19 @@ class Writer:
     def _gather(self) -> list[Write]:
         if self._waiting[0].dropped:  # neither what came before it nor what comes after is mixed in
             return [self._waiting.popleft()]
-        group, items, size = [], 0, 0
+        group: list[Write] = []
+        items = size = 0
         while (
             self._waiting
             and not self._waiting[0].dropped
-            and items < limits.APPEND_ITEMS
+            and (not group or items + self._waiting[0].count <= limits.APPEND_ITEMS)
             and size < limits.APPEND_BYTES
         ):
             write = self._waiting.popleft()
             group.append(write)
-            items += len(write.entries)
+            items += write.count
             size += write.size
-        metrics.APPEND_ITEMS.observe(items)
+        metrics.APPEND_ITEMS.observe(sum(len(write.entries) for write in group))
         return group
 
     def _batches(self, group: list[Write]) -> list[Batch]:

@@ -1,19 +1,30 @@
 """What crosses a wait inside a router: streams that end meanwhile, shards that leave, peers."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from signet.adapters.events_memory import MemoryEvents
 from signet.adapters.inbox_sqlite import SqliteInbox, open_inbox
 from signet.adapters.members_memory import MemoryMembers
 from signet.adapters.presence_memory import MemoryPresence
+from signet.core import limits
+from signet.core.errors import Code
+from signet.core.ids import START, DeviceId, Position, ShardId, UserId
 from signet.core.link import ToRouter, WatchUsers
 from signet.core.shards import shard_of
-from signet.ports.inbox import StoreUnavailable
+from signet.ports.inbox import Acknowledged, Batch, Connected, Head, StoreUnavailable
+from signet.ports.peers import OwnersItem
+from signet.ports.presence import Seen
+from signet.router.peers import NoPeers
+from signet.router.people import Inbox
 from signet.router.router import Router, boot_clock
+from signet.router.writer import Write
+from tests.support.devices import Device
 from tests.unit.router.test_handover import (
     ALICE,
     BOB,
@@ -196,3 +207,152 @@ async def test_a_stream_that_ends_while_its_shard_is_kept_after_all_is_detached(
     router._context.leaving.discard(shard)
     assert router.status()["attached"] == 0
     assert bob.not_owners == []
+
+
+# --- receipts ---------------------------------------------------------------------------------
+
+
+class SlowPeers(NoPeers):
+    """Other owners, which answer when they are let."""
+
+    def __init__(self) -> None:
+        self.open, self.asked = asyncio.Event(), asyncio.Event()
+        self.brought: list[OwnersItem] = []
+
+    async def deliver(self, shard: ShardId, items: Sequence[OwnersItem]) -> None:
+        self.asked.set()
+        await self.open.wait()
+        self.brought += items
+
+
+@pytest.fixture
+def peers(router: Router) -> SlowPeers:
+    slow = SlowPeers()
+    router._context.peers = slow
+    return slow
+
+
+async def acknowledges_messages_of_another_owner(router: Router, peers: SlowPeers) -> Device:
+    """Bob has two messages of Alice, whose shard was given away, and acknowledges one."""
+    alice, bob = await connected(router, ALICE), await connected(router, BOB)
+    for ordinal in (1, 2):
+        await alice.sent(BOB, ordinal)
+    await bob.until(lambda: len(bob.items) == 2)
+    await give_away(router, ALICE)
+    first = bob.items[0].position
+    bob.ack(Position(first.epoch, first.seq))
+    await peers.asked.wait()
+    return bob
+
+
+async def test_what_waits_behind_anothers_owner_is_not_looked_at_with_each_ack(
+    router: Router, peers: SlowPeers, store: SqliteInbox
+) -> None:
+    bob = await acknowledges_messages_of_another_owner(router, peers)
+    bob.ack()
+    await router._durable()
+    assert router._receipts._gathered == {}
+    peers.open.set()
+    await until(lambda: len(peers.brought) == 2)
+
+    async def gone() -> bool:
+        (head,) = await store.heads([bob.address.device])
+        return head.items == 0
+
+    async with asyncio.timeout(10):
+        while not await gone():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_peer_that_fails_in_a_way_it_does_not_promise_is_asked_again(
+    router: Router, peers: SlowPeers
+) -> None:
+    """Else what the device acknowledges would never be written."""
+    failing = [KeyError("a bug")]
+    deliver = peers.deliver
+
+    async def fails_once(shard: ShardId, items: Sequence[OwnersItem]) -> None:
+        await deliver(shard, items)
+        if failing:
+            raise failing.pop()
+
+    peers.deliver = fails_once  # type: ignore[method-assign]
+    peers.open.set()
+    with capture_logs() as logs:
+        await acknowledges_messages_of_another_owner(router, peers)
+        await until(lambda: len(peers.brought) == 2 and not router._receipts._busy)
+    assert [entry["log_level"] for entry in logs if "exc_info" in entry] == ["error"]
+
+
+async def test_items_that_a_peer_no_longer_waits_for_are_not_taken_later(
+    router: Router, users: SlowUsers, store: SqliteInbox
+) -> None:
+    """It brings them again; each of its tries would be another copy."""
+    users.open.clear()
+    bringing = asyncio.ensure_future(router.deliver([OwnersItem(BOB, b"x", 1, 11)]))
+    await users.asked.wait()
+    bringing.cancel()
+    await asyncio.wait([bringing])
+    users.open.set()
+    await loaded(router, BOB)
+    assert await store.newest(Device(router, BOB).address.device, 9, 999) == []
+
+
+# --- what is bounded --------------------------------------------------------------------------
+
+
+async def test_sends_that_wait_for_the_directory_are_bounded_by_bytes(
+    router: Router, users: SlowUsers
+) -> None:
+    """P7: while it is away every send is brought again and again."""
+    alice = await connected(router, ALICE)
+    users.open.clear()
+    text = bytes(1024 * 1024)
+    most = limits.MAX_UNWRITTEN // len(text)
+    for ordinal in range(1, most + 2):
+        alice.send(BOB, ordinal, base=1, text=text)
+    await alice.until(lambda: bool(alice.answers))
+    assert [(a.code, a.ordinal) for a in alice.answers] == [(Code.STORE_UNAVAILABLE, most + 1)]
+    users.open.set()
+    await loaded(router, BOB)
+    await alice.until(lambda: len(alice.answers) == most + 1)
+    assert router._sends._waiting_bytes == 0
+
+
+async def test_one_append_gathers_a_bounded_number_of_notes(
+    router: Router, store: SqliteInbox
+) -> None:
+    """All devices of a dead router come at once; their counters are notes without a body."""
+    counts: list[int] = []
+    append = store.append
+
+    async def counted(batches: Sequence[Batch]) -> None:
+        counts.append(sum(len(b.connected) + len(b.acknowledged) for b in batches))
+        await append(batches)
+
+    store.append = counted  # type: ignore[method-assign]
+    shard, device = shard_of(BOB, SHARDS), DeviceId(BOB, 1)
+    for number in range(limits.APPEND_ITEMS + 1):
+        note = Connected(device, number, (number,))
+        router._context.writer.add(Write(connected=[(shard, note)]))
+        router._context.writer.add(Write(acknowledged=[(shard, Acknowledged(device, START))]))
+    await router._durable()
+    assert max(counts) <= limits.APPEND_ITEMS
+
+
+async def test_presence_of_many_is_written_in_parts(router: Router) -> None:
+    """One call for all would take seconds of the loop's time, and the lease with it."""
+    parts: list[int] = []
+    put = router._context.presence.put
+
+    async def counted(seen: Sequence[Seen], ttl_s: float) -> None:
+        parts.append(len(seen))
+        await put(seen, ttl_s)
+
+    router._context.presence.put = counted  # type: ignore[method-assign]
+    many = [UserId(number.to_bytes(16, "big")) for number in range(3 * limits.PRESENCE_AT_ONCE)]
+    for number, user in enumerate(many):
+        inbox = Inbox.of(Head(DeviceId(user, 1), START, START))
+        router._context.sessions[99, number] = inbox
+    await router._presences.refresh()
+    assert (sum(parts), max(parts)) == (len(many), limits.PRESENCE_AT_ONCE)
