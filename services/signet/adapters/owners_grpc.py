@@ -86,13 +86,13 @@ class _Router:
             request = pb.DeliverRequest(items=map(_message, batch.items))
             try:
                 answer = await self.stub.Deliver(request, timeout=limits.PEER_TIMEOUT)
+                refused = {ShardId(r.shard): read_not_owner(r) for r in answer.not_owner}
             except grpc.aio.AioRpcError as error:
                 batch.fail(StoreUnavailable(f"the owner: {error.code().name}"))
                 continue
             except BaseException:
                 batch.fail(StoreUnavailable("the owner is gone"))
                 raise
-            refused = {ShardId(r.shard): read_not_owner(r) for r in answer.not_owner}
             for done in batch.done:
                 if not done.done():
                     done.set_result(refused)
@@ -207,9 +207,12 @@ class OwnerChannels:
         """The routers, each by its youngest life; channels that do not count now are closed."""
         routers = [m for m in await self._members.list() if m.kind is Kind.ROUTER and m.address]
         there, credentials = {router.address for router in routers}, self._now()
-        for address, router in list(self._routers.items()):
-            if address not in there or router.credentials is not credentials:
-                await self._routers.pop(address).close()
+        gone = [
+            self._routers.pop(address)  # before anything waits: others look meanwhile
+            for address, router in list(self._routers.items())
+            if address not in there or router.credentials is not credentials
+        ]
+        await asyncio.gather(*(router.close() for router in gone))
         return routers
 
     def _router(self, address: str) -> _Router:

@@ -108,7 +108,13 @@ class Attachments:
     def _write_connected(self, inbox: Inbox, done: Callable[[], None]) -> None:
         note = Connected(inbox.device, inbox.counter, inbox.resumable)
         shard = self._context.shard(inbox.device.user)
-        self._context.writer.add(Write(connected=[(shard, note)], done=done))
+
+        def durable() -> None:
+            inbox.connecting -= 1
+            done()
+
+        inbox.connecting += 1
+        self._context.writer.add(Write(connected=[(shard, note)], done=durable))
 
     def _connected(self, inbox: Inbox, session: Session, position: Position) -> None:
         """An older session is displaced when the new one is there, not before (S3, S7)."""

@@ -53,6 +53,7 @@ class Inbox:
     items: int
     bytes: int
     session: Session | None = None
+    connecting: int = 0  # connections that are written, and not durable yet
 
     @classmethod
     def of(cls, head: Head) -> "Inbox":
@@ -106,6 +107,7 @@ class People:
         restore: Callable[[DeviceId, Sequence[Entry]], None],
         shard: Callable[[UserId], ShardId],
         epochs: Mapping[ShardId, Epoch],
+        most: int = limits.REMEMBERED_USERS,
     ) -> None:
         self._users = users
         self._restore = restore
@@ -115,6 +117,7 @@ class People:
         self._known: dict[UserId, Person] = {}
         self._waiting: dict[UserId, list[Then]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._most = self._forget_above = most
 
     def __len__(self) -> int:
         return len(self._known)
@@ -149,8 +152,11 @@ class People:
             try:
                 users = await self._users.load(wanted)
                 heads = await self._heads(users)
-            except StoreUnavailable as error:
-                log.warning("people cannot be loaded; what needs them waits", reason=str(error))
+            except Exception as error:
+                if isinstance(error, StoreUnavailable):
+                    log.warning("people cannot be loaded; what needs them waits", reason=str(error))
+                else:  # what waits must not wait for ever
+                    log.exception("people could not be loaded; it is tried again")
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 1.0)
                 continue
@@ -188,7 +194,10 @@ class People:
         for head, newest in heads:
             if head.device.device not in person.inboxes:
                 person.inboxes[head.device.device] = Inbox.of(head)
-                self._restore(head.device, newest)
+                try:
+                    self._restore(head.device, newest)
+                except Exception:  # a kindness (O2)
+                    log.exception("what an earlier life took cannot be read")
         for then in self._waiting.pop(user_id, ()):
             try:
                 then(person)
@@ -203,18 +212,24 @@ class People:
         return gone
 
     def _forget(self) -> None:
-        """Keep memory bounded: those whom nobody is attached for, and who owe nothing, go first."""
-        if len(self._known) <= limits.REMEMBERED_USERS:
+        """Keep memory bounded: those whom nobody is attached for, and who owe nothing, go.
+
+        Where most are attached, the next look is when a tenth more have come.
+        """
+        if len(self._known) <= self._forget_above:
             return
         for person in list(self._known.values()):
-            if len(self._known) <= limits.REMEMBERED_USERS * 9 // 10:
-                return
-            idle = all(
-                inbox.session is None and inbox.last == inbox.durable
-                for inbox in person.inboxes.values()
-            )
-            if idle and person.id not in self._waiting:
+            if len(self._known) <= self._most * 9 // 10:
+                break
+            if self._is_idle(person):
                 del self._known[person.id]
+        self._forget_above = max(self._most, len(self._known) * 11 // 10)
+
+    def _is_idle(self, person: Person) -> bool:
+        return person.id not in self._waiting and all(
+            inbox.session is None and not inbox.connecting and inbox.last == inbox.durable
+            for inbox in person.inboxes.values()
+        )
 
     async def stop(self) -> None:
         if self._task is not None:
