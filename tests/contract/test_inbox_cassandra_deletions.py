@@ -22,7 +22,7 @@ from tests.support.cassandra import cassandra_url
 __all__ = ["cassandra_url"]
 pytestmark = [pytest.mark.lane("cassandra"), pytest.mark.timeout(180)]
 NOW_MS = 1_700_000_000_000
-ROWS = int(os.environ.get("SIGNET_DELETED_ROWS", "200000"))
+ROWS = int(os.environ.get("SIGNET_DELETED_ROWS", "60000"))
 AT_ONCE = 1000
 WRITERS = 4
 READS = 30

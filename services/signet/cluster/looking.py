@@ -11,6 +11,7 @@ import psutil
 from signet.cluster.state import Look, read_metrics
 
 PATIENCE = 2.0  # seconds for a page; one that needs longer does not answer
+ORDER_PATIENCE = 10.0  # seconds for the answer to an order, which is told once
 
 
 class Looking:
@@ -64,4 +65,5 @@ class Looking:
 
     async def order(self, admin: str, what: str, body: Mapping[str, float]) -> None:
         """POST `what`. Raises: httpx.HTTPError when it does not answer or refuses."""
-        (await self._http.post(f"{admin}/v1/{what}", json=body)).raise_for_status()
+        url = f"{admin}/v1/{what}"
+        (await self._http.post(url, json=body, timeout=ORDER_PATIENCE)).raise_for_status()
