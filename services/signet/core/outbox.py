@@ -135,7 +135,7 @@ class Outbox:
         if entry is None or not entry.under_way:
             return self.pump(now)
         entry.under_way = False
-        self._going_back = True
+        first, self._going_back = not self._going_back, True
         if code is Code.ID_REUSED and entry.resealed:
             # The try before the re-encryption was durable after all, and its answer was lost.
             del self._entries[ordinal]
@@ -146,7 +146,7 @@ class Outbox:
             del self._entries[ordinal]
             return [Failed(ordinal, code), *self.pump(now)]
         elif RULES[code].retry is Retry.LATER or self._is_in_vain(ordinal):
-            self._refusals += 1
+            self._refusals += first  # all that were under way are one try
             self._not_before = max(self._not_before, now + wait)
         return self.pump(now)
 

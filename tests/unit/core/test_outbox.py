@@ -136,3 +136,17 @@ def test_ordinals_must_rise() -> None:
     box = outbox(2)
     with pytest.raises(ValueError, match="not above"):
         box.add(2, 0.0, sealed=True)
+
+
+def test_the_refusals_of_one_flight_are_one_try() -> None:
+    """A store that was away for a moment does not cost a minute of back-off (S8)."""
+    outbox = Outbox()
+    for ordinal in range(1, 9):
+        outbox.add(ordinal, 0.0, sealed=True)
+    outbox.opened(0.0)
+    for ordinal in range(1, 9):
+        outbox.refused(ordinal, Code.STORE_UNAVAILABLE, 1.0, wait=1.0)
+    assert outbox.refusals == 1
+    outbox.pump(3.0)
+    outbox.refused(1, Code.STORE_UNAVAILABLE, 4.0, wait=1.0)
+    assert outbox.refusals == 2
