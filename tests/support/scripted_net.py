@@ -155,6 +155,7 @@ async def connected(
     connection = Connection(
         dial=net.dial,
         entry=entry,
+        doubt_entry=lambda: None,
         domain=DOMAIN,
         token=token,
         forget_token=lambda: None,

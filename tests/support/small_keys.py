@@ -51,6 +51,7 @@ class SmallKeys:
 
     def __init__(self) -> None:
         self.users: dict[bytes, User] = {}
+        self.entry = "ws://small.test/v1/connect"  # where it says that streams are opened
         self.down = False
         self.keys_down = False  # REST alone
         self.missed = asyncio.Event()  # somebody asked while it was
@@ -96,7 +97,7 @@ class SmallKeys:
         return _ok(
             {
                 "server_name": "small",
-                "websocket": "ws://small.test/v1/connect",
+                "websocket": self.entry,
                 "grpc": "small.test:7401",
             }
         )

@@ -61,6 +61,7 @@ class SmallServer(SmallKeys):
         self.hellos: list[pb.Hello] = []
         self.acks: list[Position] = []
         self.dialled: list[str] = []
+        self.gone: set[str] = set()  # addresses at which nobody answers
         self._next: dict[tuple[bytes, int, bytes], int] = defaultdict(lambda: 1)
         self._taken: dict[tuple[bytes, int, bytes, bytes], bytes] = {}
 
@@ -103,7 +104,7 @@ class SmallServer(SmallKeys):
 
     async def dial(self, address: str) -> SmallStream:
         self.dialled.append(address)
-        if self.down:
+        if self.down or address in self.gone:
             raise ConnectionRefusedError(address)
         return SmallStream(self)
 

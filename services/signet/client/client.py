@@ -13,7 +13,7 @@ from signet.client.device_store import DeviceStore
 from signet.client.engine import Engine
 from signet.client.entrance import Entrance, account_of
 from signet.client.environment import Environment
-from signet.client.errors import refusal
+from signet.client.errors import ServerUnreachable, refusal
 from signet.client.events import (
     ConnectionChanged,
     ConnectionState,
@@ -29,7 +29,7 @@ from signet.client.sealing import Self
 from signet.client.store.settings import Account
 from signet.client.transports import grpc_stream, websocket
 from signet.client.transports.stream import Dial
-from signet.core.errors import Code
+from signet.core.errors import Code, SignetError
 from signet.core.ids import MessageId, UserId
 
 Transport = Literal["websocket", "grpc"]
@@ -48,7 +48,7 @@ class Client(MessageCalls, PeopleCalls, AccountCalls):
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
         self._waiters: dict[MessageId, set[Waiter]] = {}
         self._state_changed = asyncio.Event()
-        self._address = ""
+        self._address, self._address_in_doubt = "", False
         self._closed = False
         self._engine = Engine(
             store=store,
@@ -56,6 +56,7 @@ class Client(MessageCalls, PeopleCalls, AccountCalls):
             keys=self._keys,
             dial=environment.dial or _DIALS[account.transport],
             entry=self._entry,
+            doubt_entry=self._doubt_entry,
             domain=host_of(account.server),
             emit=self._emit,
         )
@@ -224,12 +225,24 @@ class Client(MessageCalls, PeopleCalls, AccountCalls):
         self._events.put_nowait(event)
 
     async def _entry(self) -> str:
-        """Where streams are opened: the server says it; asked once a life."""
-        if not self._address:
-            server = await self._keys.server()
+        """Where streams are opened: the server says it; asked again when nobody answers there.
+
+        Without a balancer it is one of the gateways, and another one when that one has gone.
+        """
+        if not self._address or self._address_in_doubt:
+            try:
+                server = await self._keys.server()
+            except (OSError, SignetError, ServerUnreachable):
+                if not self._address:
+                    raise
+                return self._address  # it may answer again before the keys service does
             websockets = self._account.transport == "websocket"
             self._address = server.websocket if websockets else server.grpc
+            self._address_in_doubt = False
         return self._address
+
+    def _doubt_entry(self) -> None:
+        self._address_in_doubt = True
 
 
 class _Entering:

@@ -46,6 +46,7 @@ class Connection:
         *,
         dial: Dial,
         entry: Callable[[], Awaitable[str]],
+        doubt_entry: Callable[[], None],
         domain: str,
         token: Callable[[], Awaitable[str]],
         forget_token: Callable[[], None],
@@ -54,7 +55,7 @@ class Connection:
         environment: Environment,
     ) -> None:
         self._greeter = Greeter(dial, token, forget_token, memory)
-        self._entry, self._domain = entry, domain
+        self._entry, self._doubt_entry, self._domain = entry, doubt_entry, domain
         self._memory, self._listener, self._env = memory, listener, environment
         self._current: Opened | None = None
         self._backoff, self._moves = Backoff(), Moves()
@@ -121,12 +122,14 @@ class Connection:
             self._adopt(opened)
             await self._serve()
         except Refused as error:
+            if error.code is Code.DRAINING:  # it takes nobody any more
+                self._doubt_entry()
             return ended_by(error.code), error
         except SignetError as error:  # from the keys service: the login
             ended = Refused(error.code, error.retry_after_s)
             return Input.REFUSED if _is_final(error.code) else ended_by(error.code), ended
         except (OSError, ServerUnreachable):
-            pass
+            self._doubt_entry()
         except Exception as error:  # a store that fails (no Hello without it, O4), or a bug
             log.error("the stream broke on this side", why=type(error).__name__)
         return Input.ENDED, Refused(None)

@@ -54,6 +54,7 @@ class Engine:
         keys: Keys,
         dial: Dial,
         entry: Callable[[], Awaitable[str]],
+        doubt_entry: Callable[[], None],
         domain: str,
         emit: Callable[[Event], None],
     ) -> None:
@@ -62,6 +63,7 @@ class Engine:
         self.connection = Connection(
             dial=dial,
             entry=entry,
+            doubt_entry=doubt_entry,
             domain=domain,
             token=keys.token,
             forget_token=keys.forget_token,
