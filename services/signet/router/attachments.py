@@ -47,10 +47,17 @@ class Attachments:
     # --- attaching ----------------------------------------------------------------------------
 
     def attach(self, link: int, frame: Attach) -> None:
-        """A device's stream wants its inbox. Answered by Attached or Drop."""
+        """A device's stream wants its inbox. Answered by Attached or Drop.
+
+        One that resumes is known by the copy that was good for its stream, however old: else all
+        streams of a gateway that dies would ask the directory at once. Removals are told (S9).
+        """
         self._arriving[link, frame.session] = frame
+        resumes = frame.again or frame.resume_counter is not None
         self._context.people.with_person(
-            frame.address.device.user, lambda person: self._identify(person, link, frame)
+            frame.address.device.user,
+            lambda person: self._identify(person, link, frame),
+            aged=resumes,
         )
 
     def _identify(self, person: Person, link: int, frame: Attach) -> None:

@@ -126,14 +126,16 @@ class People:
         """Somebody in memory, whatever their age."""
         return self._known.get(user)
 
-    def with_person(self, user: UserId, then: Then, *, fresh: bool = False) -> None:
+    def with_person(
+        self, user: UserId, then: Then, *, fresh: bool = False, aged: bool = False
+    ) -> None:
         """Call `then` with the person: at once if they are here, else when they are loaded.
 
-        `fresh` asks the directory again in any case.
+        `fresh` asks the directory again in any case; `aged` takes who is here, whatever their age.
         """
         person = self._known.get(user)
         queued = user in self._waiting
-        if person and not fresh and not queued and self._young(person):
+        if person and not fresh and not queued and (aged or self._young(person)):
             then(person)
             return
         self._waiting.setdefault(user, []).append(then)

@@ -131,6 +131,43 @@ async def test_a_device_that_is_newer_than_the_copy_of_its_user_is_not_called_re
     assert second.drops == []
 
 
+def let_age(router: Router, user: UserId) -> None:
+    """Our copy of the user is older than it may be for a send."""
+    known = router._context.people.known(user)
+    assert known is not None
+    known.loaded_at -= 2 * limits.USER_TTL
+
+
+async def test_who_resumes_after_a_long_stream_costs_no_read_of_the_directory(
+    router: Router, users: KnownUsers
+) -> None:
+    bob = await connected(router, BOB)
+    before = users.reads[BOB]
+    let_age(router, BOB)
+    await bob.connect(resume_counter=1)
+    await bob.until(lambda: len(bob.attached) == 2)
+    bob.counter -= 1
+    await bob.connect(again=True)  # over a new link
+    await bob.until(lambda: len(bob.attached) == 3)
+    assert users.reads[BOB] == before
+    await bob.connect()  # a login
+    await bob.until(lambda: len(bob.attached) == 4)
+    assert users.reads[BOB] == before + 1
+
+
+async def test_who_resumes_before_the_owner_is_told_of_a_removal_is_closed_when_it_is(
+    router: Router, users: KnownUsers
+) -> None:
+    """S9: the old copy is good for a resumption, until the owner is told."""
+    bob = await connected(router, BOB)
+    let_age(router, BOB)
+    users.users[BOB] = replace(users.users[BOB], version=2, devices={}, generations={})
+    await bob.connect(resume_counter=1)
+    await bob.until(lambda: len(bob.attached) == 2)
+    await router.changed(BOB)
+    await bob.until(lambda: [d.code for d in bob.drops][-1:] == [Code.DEVICE_REMOVED])
+
+
 async def test_nothing_is_answered_after_the_lease_is_over(
     users: KnownUsers, tmp_path: Path, clocks: Clocks
 ) -> None:
