@@ -54,6 +54,10 @@ AGAIN_AT_ONCE = 3
 REMEMBERED_CONVERSATIONS = 100_000
 # Answers below a conversation's base that are kept, to tell an id that is used twice (O1).
 REMEMBERED_BELOW_BASE = 4
+# What a device has not acknowledged for so long is pushed again, then after twice as long, up to
+# REDELIVER_AT_MOST: a frame was lost on the way. Lower: slow devices get things twice.
+REDELIVER = 10.0
+REDELIVER_AT_MOST = 320.0
 # Acknowledged messages gathered into one Delivered item. Raise: fewer items, larger ones.
 RECEIPT_BATCH = 100
 # How long the gathering may take. Raise: fewer items; the second tick comes later.

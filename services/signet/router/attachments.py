@@ -258,6 +258,22 @@ class Attachments:
         session.delivery.rewind(frame.after)
         self._follow(inbox, session)
 
+    def redeliver(self) -> None:
+        """Push again what devices have not acknowledged for long: the link is a hint (R8)."""
+        now = self._context.clock()
+        for inbox in list(self._context.sessions.values()):
+            session = inbox.session
+            if session is None:
+                continue
+            acknowledged = session.delivery.acknowledged
+            if acknowledged >= inbox.durable or acknowledged != session.still[0]:
+                session.still, session.patience = (acknowledged, now), limits.REDELIVER
+            elif now - session.still[1] >= session.patience:
+                session.still = (acknowledged, now)
+                session.patience = min(2 * session.patience, limits.REDELIVER_AT_MOST)
+                session.delivery.rewind(acknowledged)
+                self._follow(inbox, session)
+
     # --- acknowledging ------------------------------------------------------------------------
 
     def acked(self, link: int, frame: Acked) -> None:

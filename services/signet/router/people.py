@@ -34,6 +34,8 @@ class Session:
     status: int = 2  # ONLINE
     claimed: Position = START  # acknowledged before Attached could be said
     again: bool = False  # a stream that comes again may acknowledge what it was brought before
+    still: tuple[Position, float] = (START, 0.0)  # acknowledged up to there, and since when
+    patience: float = limits.REDELIVER
 
     def is_of(self, link: int, number: int) -> bool:
         """Whether this is the attachment that a gateway calls so."""
