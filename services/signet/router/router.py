@@ -239,6 +239,7 @@ class Router:
             await asyncio.sleep(1.0)
             self._ownership.say()
             self._sends.remind()
+            self._attachments.redeliver()
             inboxes = list(self._context.sessions.values())
             metrics.INBOX_ITEMS.set(sum(inbox.items for inbox in inboxes))
             metrics.INBOX_BYTES.set(sum(inbox.bytes for inbox in inboxes))
