@@ -1,7 +1,8 @@
 """Takes connections off the kernel's queue, at a bounded rate (T2).
 
 A storm waits in that queue, which is bounded too, and costs what runs already nothing: beyond the
-rate nothing is accepted, beyond so many in their handshake everything is closed at once.
+rate nothing is accepted. With so many in their handshake the queue waits for them a moment, so that
+those behind are told when to come; where none of them ends, what comes is closed at once.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from signet.gateway.config import GatewayConfig
 
 log = structlog.get_logger()
 
+_FULL_PART = 0.1  # of hello_timeout that the queue waits for handshakes. Raise: strangers hold it.
 _WITHOUT_FILES = 0.2  # seconds of pause when no more sockets can be opened
 
 
@@ -34,6 +36,8 @@ class Acceptor:
         self._tls = certificate.context if certificate else None
         self._taking: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
+        self._ended = asyncio.Event()  # a handshake
+        self._stuck = False  # none of the handshakes has ended in time
         self.unopened = 0
 
     @property
@@ -65,7 +69,7 @@ class Acceptor:
         while True:
             wait = bucket.take(loop.time(), ACCEPT_BURST, self._config.accept_rate)
             await asyncio.sleep(wait)  # at least one turn: what is open goes on between two
-            if wait:
+            if wait or not await self._room():
                 continue
             try:
                 accepted, _ = await loop.sock_accept(self._socket)
@@ -81,6 +85,20 @@ class Acceptor:
             self._taking.add(task)
             task.add_done_callback(self._taking.discard)
 
+    async def _room(self) -> bool:
+        """Whether to accept now. Waits where there are too many handshakes, but once only."""
+        if self.unopened < self._config.max_handshakes:
+            self._stuck = False
+        elif not self._stuck:
+            self._ended.clear()
+            try:
+                async with asyncio.timeout(self._config.hello_timeout * _FULL_PART):
+                    await self._ended.wait()
+            except TimeoutError:
+                self._stuck = True
+            return False
+        return True
+
     async def _take(self, accepted: socket.socket) -> None:
         """Both handshakes; whoever does not finish them in time is a stranger."""
         protocol = self._protocol()  # with TLS, uvloop returns a protocol of its own
@@ -95,3 +113,4 @@ class Acceptor:
             log.debug("a handshake failed", reason=type(error).__name__)
         finally:
             self.unopened -= 1
+            self._ended.set()

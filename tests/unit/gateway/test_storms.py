@@ -118,6 +118,21 @@ async def test_connections_that_say_nothing_are_bounded(tmp_path: Path, tls: boo
         assert not await is_served(address, secure)
 
 
+async def test_who_comes_while_all_handshakes_are_taken_waits_for_one_of_them(
+    tmp_path: Path,
+) -> None:
+    """And is not closed without a word, which would not say when to come."""
+    async with world(tmp_path, max_handshakes=1, hello_timeout=400.0) as here:
+        address = here.gateway.websocket_address
+        reader, writer = await asyncio.open_connection(*address)
+        behind = asyncio.create_task(is_served(address, None))
+        await asyncio.wait({behind}, timeout=0.2)  # so that it meets the full house, mostly
+        writer.write(UPGRADE)
+        assert b"101" in await reader.readline()
+        assert await behind
+        writer.close()
+
+
 async def is_served(address: tuple[str, int], secure: ssl.SSLContext | None) -> bool:
     """Whether a connection is upgraded, and not closed at once."""
     try:
