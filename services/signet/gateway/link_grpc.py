@@ -134,6 +134,10 @@ class GrpcLink:
                     await self._call.done_writing()
                     return
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            pass  # the router is gone
+        except Exception:
+            log.exception("a batch could not be written")
+        finally:
             self._end()
 
     def _batch(self) -> list[ToRouter]:

@@ -19,6 +19,7 @@ from signet.core.link import (
     Acked,
     Answered,
     Attached,
+    Detach,
     Drop,
     Holding,
     NotOwner,
@@ -170,6 +171,18 @@ class Owners:
         owner = self._known.of(shard)
         if owner is not None:
             self._put(owner, shard, body)
+
+    def detach(self, session: "Session") -> None:
+        """Its stream is gone. A router that has just named nobody may keep the shard after all."""
+        shard, frame = session.shard, Detach(session.number)
+        if shard is None:
+            return
+        if self._known.of(shard) is not None:
+            self.tell(shard, frame)
+            return
+        for uplink in self._uplinks.values():
+            uplink.waiting.append(ToRouter(shard, frame))
+        self._flush_soon()
 
     def watches(self, session: "Session") -> None:
         """It watches somebody: new owners are told so."""

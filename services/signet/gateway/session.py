@@ -14,7 +14,7 @@ from signet.core import limits
 from signet.core.buckets import Bucket
 from signet.core.errors import Code, SignetError
 from signet.core.ids import START, DeviceAddress, Position, SessionId, ShardId, UserId
-from signet.core.link import Attach, Detach, ReadAfter, SetStatus, ToRouterBody, WatchUsers
+from signet.core.link import Attach, ReadAfter, SetStatus, ToRouterBody, WatchUsers
 from signet.core.resume import Resume
 from signet.core.session import Do, Input, State, step
 from signet.core.shards import shard_of
@@ -334,7 +334,7 @@ class Session:
         self.state = State.CLOSED
         if self._attach is not None:
             self._hub.owners.leaving(self)
-            self._to_owner(Detach(self.number))
+            self._hub.owners.detach(self)
             gone, self._watching = self._watching, {}
             for shard in gone:
                 self._hub.owners.tell(shard, self.watch_frame(shard))

@@ -87,6 +87,8 @@ class Uplink:
                     wait = _AGAIN
             except ConnectionError as error:
                 log.info("a router does not answer", address=self.address, reason=str(error))
+            except Exception:  # whatever it is, without a link nothing would ever go there
+                log.exception("a link could not be opened", address=self.address)
             await asyncio.sleep(wait)
             wait = min(2 * wait, _AGAIN_MOST)
 

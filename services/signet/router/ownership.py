@@ -74,8 +74,10 @@ class Ownership:
             return  # tried again; `over` decides
         except port.NotOwner:
             self._lease.end()
-            return
-        self._lease.confirmed(sent)
+        except Exception:  # a bug; as if the store had not answered
+            log.exception("the lease could not be renewed")
+        else:
+            self._lease.confirmed(sent)
 
     # --- looking ------------------------------------------------------------------------------
 
@@ -93,6 +95,9 @@ class Ownership:
                 self._lease.end()
                 self._end()
                 return
+            except Exception:  # a bug; a router that looks no more would hold its shards for ever
+                log.exception("the rows of shards could not be looked at")
+                busy = False
             pause = limits.HANDOVER_AT_ONCE / self.rate if busy else limits.SHARDS_LOOK
             try:
                 await asyncio.wait_for(self._wake.wait(), pause)

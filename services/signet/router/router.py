@@ -88,6 +88,7 @@ class Router:
         self._members = members
         self._lease = Lease(lease_s, limits.LEASE_MARGIN)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._order: Order  # of the drain that runs
         self._next_link = 0
         self._context = context = Context(
             self.incarnation,
@@ -206,11 +207,11 @@ class Router:
 
     async def drain(self, order: Order) -> None:
         """Hand over every shard, one few at a time; without a taker they are kept to the end."""
-        self._steward.leaving = True
+        self._steward.leaving, self._order = True, order
         self._ownership.rate = order.rate or limits.HANDOVER_RATE
         self._ownership.wake()
         while self._steward.leaving and self._context.epochs:
-            left = order.deadline - time.monotonic()
+            left = self._order.deadline - time.monotonic()
             if left <= 0:
                 return
             await asyncio.sleep(min(left, 0.05))

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
 
 from signet.core.ids import ShardId
 from signet.core.link import Detach, ToRouter
-from signet.gateway.link_grpc import GrpcRouters
+from signet.gateway.link_grpc import GrpcLink, GrpcRouters
 from signet.router.link_server import OPTIONS, LinkServer
 from signet.v1 import messaging_pb2 as pb
 from tests.support.gateways import BOB, World
@@ -122,3 +123,35 @@ async def test_losing_a_link_is_told_once_and_what_is_submitted_then_is_dropped(
     await link.close()
     assert lost == [True]
     await port.open()
+
+
+async def test_a_link_that_cannot_be_opened_for_another_reason_is_tried_again(
+    here: World, port: LinkPort
+) -> None:
+    """Certificates that are just being replaced must not cost the link for ever."""
+    failing = [OSError("half a certificate")]
+
+    class Failing(GrpcRouters):
+        async def open(self, *args: Any) -> GrpcLink:
+            if failing:
+                raise failing.pop()
+            return await super().open(*args)
+
+    async with here.another_gateway(links=Failing(), routers=(port.address,)) as far:
+        async with asyncio.timeout(30):
+            while not far.gateway.hub.owners.ready:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_frame_that_cannot_be_written_costs_the_link_and_not_its_silence(
+    port: LinkPort,
+) -> None:
+    """What is sent after it would wait, and the router would still say what it holds."""
+    lost = asyncio.Event()
+    link = await GrpcRouters().open(port.address, "g", lambda _: None, lost.set)
+    try:
+        link.submit([ToRouter(ShardId(-1), Detach(1))])
+        async with asyncio.timeout(30):
+            await lost.wait()
+    finally:
+        await link.close()

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from signet.core.errors import Code
 from signet.core.ids import Epoch
-from signet.core.link import Answer, Answered, NotOwner, Submit, ToRouterBody
+from signet.core.link import Answer, Answered, Detach, NotOwner, Submit, ToRouterBody
 from signet.core.shards import place as where
 from tests.support.gateways import ALICE, BOB
 from tests.support.one_gateway import SHARDS, Edge, Place, attaches, shards_of
@@ -173,3 +174,18 @@ async def test_only_the_streams_of_a_shard_that_moved_are_attached_again(place: 
     r1.hold(B, epoch=2)
     await turns()
     assert [attach.address.device.user for attach in attaches(r1.bodies)] == [BOB]
+
+
+async def test_a_stream_that_ends_while_nobody_owns_its_shard_is_detached_everywhere(
+    place: Place,
+) -> None:
+    """The router may keep the shard after all; its user would be online for ever there."""
+    r0, r1 = place.routers.links["r0"], place.routers.links["r1"]
+    r0.hold(A)
+    r1.hold(B)
+    await place.greet()
+    r0.attach_all()
+    r0.say(NotOwner(A, None, Epoch(1)))
+    place.session.end(Code.DRAINING)
+    await turns()
+    assert [body for body in r0.bodies if isinstance(body, Detach)] == [Detach(1)]

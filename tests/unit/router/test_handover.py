@@ -1,15 +1,18 @@
 """What a handover finds under way: a send, an Attach, what other owners bring (L6, L7, O3)."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from signet.adapters.events_memory import MemoryEvents
 from signet.adapters.inbox_sqlite import SqliteInbox, open_inbox
 from signet.adapters.members_memory import MemoryMembers
 from signet.adapters.presence_memory import MemoryPresence
+from signet.core.drain import Order
 from signet.core.ids import START, Incarnation, UserId
 from signet.core.link import NotOwner, ToGateway
 from signet.core.shards import shard_of
@@ -172,3 +175,59 @@ async def test_what_another_owner_brings_for_a_shard_that_is_not_here_is_named(
     assert [one.shard for one in refused] == [shard_of(BOB, SHARDS)]
     (entry,) = await router._context.store.newest(Device(router, ALICE).address.device, 9, 999)
     assert entry.body == b"y"
+
+
+async def test_a_drain_that_is_asked_again_goes_on_under_the_later_deadline(
+    router: Router,
+) -> None:
+    """V1. There is no taker: it waits for one until then."""
+    first = asyncio.ensure_future(router.drain(Order(time.monotonic() + 0.05)))
+    second = asyncio.ensure_future(router.drain(Order(time.monotonic() + 60)))
+    done, _ = await asyncio.wait({first, second}, timeout=0.3)
+    assert not done
+    await router.undrain()
+    await asyncio.gather(first, second)
+
+
+async def test_a_look_that_fails_as_nobody_promised_is_not_the_last(
+    router: Router, store: SqliteInbox
+) -> None:
+    """Or a router would hold its shards for ever, and take no more."""
+    leases, failing = store.leases, [KeyError("a bug")]
+
+    async def fails_once() -> object:
+        if failing:
+            raise failing.pop()
+        return await leases()
+
+    store.leases = fails_once  # type: ignore[method-assign, assignment]
+    with capture_logs() as logs:
+        router._ownership.wake()
+        await until(lambda: not failing)
+    await give_away(router, BOB)
+    router.offered([shard_of(BOB, SHARDS)])
+    await until(lambda: router.load() == SHARDS)
+    assert [entry["log_level"] for entry in logs if "exc_info" in entry] == ["error"]
+
+
+async def test_a_renewal_that_fails_as_nobody_promised_is_not_the_last(
+    users: SlowUsers, tmp_path: Path
+) -> None:
+    """Or nobody would look whether the lease is over (L3)."""
+    store = open_inbox(tmp_path / "other.sqlite", SHARDS)
+    renew, failing = store.renew, [KeyError("a bug")]
+    renewed = asyncio.Event()
+
+    async def fails_once(incarnation: Incarnation) -> None:
+        if failing:
+            raise failing.pop()
+        await renew(incarnation)
+        renewed.set()
+
+    store.renew = fails_once  # type: ignore[method-assign]
+    router = Router(store, users, MemoryPresence(boot_clock), MemoryEvents(), shards=SHARDS)
+    await router.start()
+    async with asyncio.timeout(30):
+        await renewed.wait()
+    await router.stop()
+    await store.close()
