@@ -8,6 +8,7 @@ import asyncio
 import gc
 import math
 import os
+import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -29,7 +30,7 @@ from signet.keys.server import KeysServer
 from signet.keys.service import Keys
 from signet.pod.listening import PortTaken, address, check_free
 from signet.pod.pod import GC_THRESHOLD
-from signet.ports.inbox import InboxStore
+from signet.ports.inbox import InboxStore, StoreUnavailable
 from signet.ports.links import Routers
 from signet.router.in_process import InProcessRouters
 from signet.router.router import Router, boot_clock
@@ -83,6 +84,7 @@ class Standalone:
         Raises:
             FolderInUse: another server has the data.
             PortTaken: another program has a port.
+            StoreUnavailable: the inboxes cannot be opened now.
         """
         try:
             await self._start()
@@ -112,7 +114,10 @@ class Standalone:
         stack.callback(self._folder.unlock)
         for name in ("websocket_port", "grpc_port", "rest_port", "admin_port"):
             check_free(settings.host, getattr(settings, name), name)
-        store = self._open_store(self._folder.inbox)
+        try:
+            store = self._open_store(self._folder.inbox)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"the inboxes: {error}") from error
         stack.push_async_callback(store.close)
         directory = await adapters.open_directory(self._folder.directory_url)
         stack.push_async_callback(directory.close)

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -13,6 +15,9 @@ from signet.cli.server_process import ServerProcess
 from tests.support.signet_command import Shell
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+FREE_PORTS = [
+    word for port in ("websocket", "grpc", "rest", "admin") for word in (f"--{port}-port", "0")
+]
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +148,18 @@ async def test_a_taken_port_is_named_with_how_to_change_it(
     assert (done.status, done.problem["error"]) == (2, "PORT_TAKEN")
     assert port in done.problem["detail"]
     assert "--grpc-port" in done.problem["advice"]
+
+
+async def test_inboxes_that_another_program_has_open_are_named_without_a_traceback(
+    shell: Shell, folder: Path
+) -> None:
+    data = folder / "locked"
+    data.mkdir()
+    with closing(sqlite3.connect(data / "inbox.sqlite", isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("BEGIN IMMEDIATE")
+        done = await shell.run("run", "--data", str(data), *FREE_PORTS, "--json")
+    assert (done.status, done.problem["error"]) == (5, "STORE_UNAVAILABLE")
 
 
 async def test_settings_that_cannot_be_are_refused_by_name(shell: Shell) -> None:

@@ -15,6 +15,7 @@ from signet import settings as table
 from signet.cli import look
 from signet.cli.failures import Exit, Problem, explained
 from signet.data_folder import FolderInUse
+from signet.ports.inbox import StoreUnavailable
 from signet.settings import Settings
 from signet.standalone import Addresses, PortTaken, Standalone
 from signet.telemetry import logs
@@ -85,6 +86,9 @@ async def start(server: Standalone) -> None:
         text = f"port {error.port} ({error.setting}) is taken by another program"
         advice = f"signet run {flag} 0 takes a free one; or set SIGNET_{error.setting.upper()}"
         raise Problem("PORT_TAKEN", text, advice, Exit.USAGE) from None
+    except StoreUnavailable as error:
+        advice = "does another program have it open, or is the disk full? then start again"
+        raise Problem("STORE_UNAVAILABLE", str(error), advice, Exit.STORE) from None
 
 
 def _say(at: Addresses, settings: Settings) -> None:
