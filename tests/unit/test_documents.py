@@ -33,6 +33,7 @@ SENTENCE = re.compile(r"[a-z]+( [a-z;:,'-]+){2,}")
 PROGRAMS = {"signet", "ls", "echo", "kill", "psql", "nodetool"}
 # Words in capitals that others define.
 FOREIGN = {
+    *{"QUORUM", "LOCAL_QUORUM", "PORT"},  # of URLs of Cassandra
     *{"GET", "POST", "PUT", "SENT", "DIRECTORY", "KEYSPACE", "ROUTERS", "ROUTER", "GATEWAY", "POD"},
     *{"HOST", "PATH", "PUSH", "URL", "SIGTERM", "SIGKILL", "SIGSTOP", "MUTATION", "CAS", "CAS…"},
     *{"UN", "SECONDS", "JSON", "KILL", "TERM", "NOT_DRAINING"},
