@@ -402,7 +402,6 @@ STORE_PATIENCE = 1.0
 # One request to Cassandra; then its outcome is unknown. Lower: slow requests are made twice.
 CASSANDRA_TIMEOUT = 2.0
 CASSANDRA_AT_ONCE = 256  # requests of one router, beside segments. Raise: longer queues there.
-TAKE_AT_ONCE = 64  # shards that are taken together. Raise: the first of many are served later.
 CONDITIONAL_AT_ONCE = 16  # light-weight transactions of one router. Raise: they hinder each other.
 # Between two tries of what is unknown (J2): doubled each time, up to the second.
 UNKNOWN_BACKOFF = 0.02
