@@ -27,7 +27,7 @@ OPTIONS = (
     ("grpc.max_receive_message_length", limits.LINK_BATCH_BYTES),
     ("grpc.max_send_message_length", limits.LINK_BATCH_BYTES),
     ("grpc.compression_enabled_algorithms_bitset", 1),  # identity: ciphertext does not compress
-    ("grpc.keepalive_time_ms", 10_000),  # a gateway whose node is gone says nothing: its streams end
+    ("grpc.keepalive_time_ms", 10_000),  # a gateway whose node is gone says nothing
     ("grpc.keepalive_timeout_ms", 3_000),
 )
 """Of a router's server."""
