@@ -40,7 +40,7 @@ from signet.core.durability.operations import (
     WriteSegment,
 )
 from signet.core.ids import START, DeviceId, Epoch, Incarnation, Position, ShardId, UserId
-from tests.support.cassandra import cassandra_url, clear, keyspace_of
+from tests.support.cassandra import SLOW_S, cassandra_url, clear, keyspace_of
 from tests.support.lanes import Server
 
 __all__ = ["cassandra_url"]
@@ -52,7 +52,7 @@ READ = "read_items"
 
 @pytest.fixture
 async def driver(cassandra_url: str) -> AsyncIterator[Driver]:
-    session = await Session.open(parse(cassandra_url))
+    session = await Session.open(parse(cassandra_url), SLOW_S)
     yield Driver(session, lambda: NOW_MS)
     await session.close()
 
@@ -240,9 +240,9 @@ async def test_a_lease_that_is_not_there_has_an_empty_journal(driver: Driver) ->
 async def test_two_migrations_at_once_make_one_schema(cassandra_server: Server) -> None:
     url = keyspace_of(cassandra_server)
     with pytest.raises(OldSchema):
-        await Session.open(parse(url))
+        await Session.open(parse(url), SLOW_S)
     said = await asyncio.gather(migrate(url), migrate(url), migrate(url))
     assert sum("went from version 0" in one for one in said) == 1
     assert "is at version 1" in await migrate(url)
-    session = await Session.open(parse(url))
+    session = await Session.open(parse(url), SLOW_S)
     await session.close()

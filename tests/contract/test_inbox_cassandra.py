@@ -15,7 +15,7 @@ from signet.core.durability.operations import Trim, WriteRows
 from signet.core.ids import START, DeviceId, Incarnation, Position, ShardId, UserId
 from signet.core.shards import shard_of
 from signet.ports.inbox import Acknowledged, Batch, Connected, Entry, StoreUnavailable, Taken
-from tests.support.cassandra import cassandra_url, clear, plain
+from tests.support.cassandra import SLOW_S, cassandra_url, clear, plain
 from tests.support.dying_inbox import AT_ONCE, Death, dying
 
 __all__ = ["cassandra_url"]
@@ -44,7 +44,11 @@ async def opens(cql: Session, cassandra_url: str) -> AsyncIterator[Opens]:
     stores: list[CassandraInbox] = []
 
     def open_one(pace: Pace) -> CassandraInbox:
-        stores.append(CassandraInbox(cassandra_url, SHARDS, now_ms=lambda: NOW_MS, pace=pace))
+        stores.append(
+            CassandraInbox(
+                cassandra_url, SHARDS, now_ms=lambda: NOW_MS, pace=pace, timeout_s=SLOW_S
+            )
+        )
         return stores[-1]
 
     yield open_one

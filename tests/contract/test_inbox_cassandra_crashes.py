@@ -13,7 +13,7 @@ from signet.core import limits
 from signet.core.ids import START, DeviceId, Epoch, Incarnation, Position, ShardId, UserId
 from signet.core.shards import shard_of
 from signet.ports.inbox import Acknowledged, Batch, Connected, Entry, Taken
-from tests.support.cassandra import cassandra_url, clear
+from tests.support.cassandra import SLOW_S, cassandra_url, clear
 from tests.support.dying_inbox import AT_ONCE, Death, dying
 
 __all__ = ["cassandra_url"]
@@ -82,7 +82,7 @@ class Ledger:
 @pytest.fixture
 async def next_store(cassandra_url: str) -> AsyncIterator[CassandraInbox]:
     clear(cassandra_url)
-    store = CassandraInbox(cassandra_url, SHARDS, now_ms=lambda: NOW_MS)
+    store = CassandraInbox(cassandra_url, SHARDS, now_ms=lambda: NOW_MS, timeout_s=SLOW_S)
     yield store
     await store.close()
 

@@ -17,7 +17,7 @@ from signet.core import limits
 from signet.core.durability.operations import Put, Trim, WriteRows
 from signet.core.ids import START, DeviceId, Position, ShardId, UserId
 from signet.ports.inbox import StoreUnavailable
-from tests.support.cassandra import cassandra_url
+from tests.support.cassandra import SLOW_S, cassandra_url
 
 __all__ = ["cassandra_url"]
 pytestmark = [pytest.mark.lane("cassandra"), pytest.mark.timeout(180)]
@@ -30,7 +30,7 @@ READS = 30
 
 @pytest.fixture
 async def driver(cassandra_url: str) -> AsyncIterator[Driver]:
-    session = await Session.open(parse(cassandra_url))
+    session = await Session.open(parse(cassandra_url), SLOW_S)
     yield Driver(session, lambda: NOW_MS)
     await session.close()
 
@@ -90,7 +90,7 @@ async def test_an_inbox_with_very_many_deleted_rows_is_read_as_fast_as_another(
     print(f"{ROWS} rows written and deleted in {time.perf_counter() - began:.1f} s")
     for device in (old, new):
         await write(driver, device, ROWS + 1, 20)
-    store = CassandraInbox(cassandra_url, 4)
+    store = CassandraInbox(cassandra_url, 4, timeout_s=SLOW_S)
     for device in (new, old):
         page = await store.read(device, START, 100, limits.MIB, NOW_MS)
         assert [entry.position.seq for entry in page.entries] == list(range(ROWS + 1, ROWS + 21))

@@ -22,7 +22,7 @@ from signet.ports.inbox import (
     ShardRow,
     Taken,
 )
-from tests.support.cassandra import cassandra_url, clear
+from tests.support.cassandra import SLOW_S, cassandra_url, clear
 
 __all__ = ["cassandra_url"]
 Open = Callable[[], Awaitable[InboxStore]]
@@ -60,7 +60,7 @@ def cassandra_inbox(cassandra_url: str) -> Open:
     clear(cassandra_url)
 
     async def open_one() -> InboxStore:
-        return CassandraInbox(cassandra_url, SHARDS, now_ms=lambda: NOW_MS)
+        return CassandraInbox(cassandra_url, SHARDS, now_ms=lambda: NOW_MS, timeout_s=SLOW_S)
 
     return open_one
 

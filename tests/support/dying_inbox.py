@@ -8,6 +8,7 @@ from signet.adapters.inbox_cassandra.life import Pace
 from signet.adapters.inbox_cassandra.session import Session
 from signet.adapters.inbox_cassandra.store import CassandraInbox
 from signet.core.durability.operations import Answer, Operation
+from tests.support.cassandra import SLOW_S
 
 AT_ONCE = Pace(row_after=0.0, head_after=0.0, tick=0.005)
 
@@ -47,4 +48,11 @@ class DyingDriver(Driver):
 
 
 def dying(url: str, shards: int, now_ms: int, death: Death, pace: Pace = AT_ONCE) -> CassandraInbox:
-    return CassandraInbox(url, shards, now_ms=lambda: now_ms, pace=pace, performs=death.performs)
+    return CassandraInbox(
+        url,
+        shards,
+        now_ms=lambda: now_ms,
+        pace=pace,
+        performs=death.performs,
+        timeout_s=SLOW_S,
+    )

@@ -75,8 +75,8 @@ def cluster(address: Address, timeout_s: float = limits.CASSANDRA_TIMEOUT) -> Cl
         protocol_version=5,
         compression=False,  # what is sent is encrypted
         sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # else a segment waits for 40 ms
-        connect_timeout=limits.CASSANDRA_TIMEOUT,
-        control_connection_timeout=limits.CASSANDRA_TIMEOUT,
+        connect_timeout=timeout_s,
+        control_connection_timeout=timeout_s,
         idle_heartbeat_interval=5,
         idle_heartbeat_timeout=5,
         monitor_reporting_enabled=False,
@@ -108,14 +108,14 @@ class Session:
         self._prepared: dict[str, Any] = {}
 
     @classmethod
-    async def open(cls, address: Address) -> "Session":
-        """Connect, where the keyspace has the tables of this version.
+    async def open(cls, address: Address, timeout_s: float = limits.CASSANDRA_TIMEOUT) -> "Session":
+        """Connect, where the keyspace has the tables of this version. `timeout_s` is of a request.
 
         Raises:
             OldSchema: it has not.
             StoreUnavailable: the cluster does not answer.
         """
-        made = cluster(address)
+        made = cluster(address, timeout_s)
         try:
             session = cls(made, await asyncio.to_thread(connect, made, address.keyspace), address)
             await asyncio.to_thread(session._prepare)

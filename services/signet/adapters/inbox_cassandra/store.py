@@ -57,11 +57,12 @@ class CassandraInbox:
         now_ms: Callable[[], int] = unix_ms,
         pace: Pace = PACE,
         performs: Callable[[Session, Callable[[], int]], Driver] = Driver,
+        timeout_s: float = limits.CASSANDRA_TIMEOUT,
     ) -> None:
-        """`performs` makes what performs operations. Raises BadUrl."""
+        """`performs` makes what performs operations; each has `timeout_s`. Raises BadUrl."""
         self._address, self._shards = parse(url), shards
         self._clock, self._now_ms, self._pace = clock, now_ms, pace
-        self._performs = performs
+        self._performs, self._timeout_s = performs, timeout_s
         self._connecting = asyncio.Lock()
         self._driver: Driver | None = None
         self._reader: Reader
@@ -83,7 +84,7 @@ class CassandraInbox:
         return self._driver
 
     async def _connect(self) -> None:
-        session = await Session.open(self._address)
+        session = await Session.open(self._address, self._timeout_s)
         driver = self._performs(session, self._now_ms)
         self._reader = Reader(driver, self._shards, self._owner)
         self._sweeper = Sweeper(driver, self._reader)
