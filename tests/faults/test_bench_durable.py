@@ -9,7 +9,7 @@ import pytest
 from tests.support.signet_command import Shell
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("flags", [(), ("--cluster",)])
 async def test_nothing_that_was_answered_is_lost_when_servers_are_ended(
     tmp_path: Path, flags: tuple[str, ...]
