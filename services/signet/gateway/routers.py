@@ -110,6 +110,7 @@ class Owners:
     async def close(self) -> None:
         """Detach all, hand over what waits, close the links."""
         self._flush()
+        self._unlisted = set()  # links that end now let nothing go
         uplinks, self._uplinks = list(self._uplinks.values()), {}
         for uplink in uplinks:
             uplink.stop()

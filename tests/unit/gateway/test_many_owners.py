@@ -3,6 +3,7 @@
 In virtual time, on links whose every word is the test's.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -189,3 +190,13 @@ async def test_a_stream_that_ends_while_nobody_owns_its_shard_is_detached_everyw
     place.session.end(Code.DRAINING)
     await turns()
     assert [body for body in r0.bodies if isinstance(body, Detach)] == [Detach(1)]
+
+
+async def test_closing_ends_also_links_to_owners_that_are_not_on_the_list_any_more() -> None:
+    place = Place()
+    await place.start("r0", "r1")
+    place.routers.links["r0"].hold(A)
+    await turns()
+    await clustered(place, "r1")
+    async with asyncio.timeout(60):
+        await place.hub.owners.close()
