@@ -16,7 +16,7 @@ from signet.core.ids import UserId
 from signet.ports.events import Event, Events, Topic
 from tests.support.lanes import Server
 
-SOON = 30.0
+SOON = 60.0
 Open = Callable[[], Events]
 
 

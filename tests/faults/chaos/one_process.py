@@ -69,7 +69,7 @@ class OneProcess:
             case "doors", _:
                 await break_lines(list(self._doors.values()), fault)
             case file, _:
-                with locked(self._data / file):
+                async with locked(self._data / file):
                     await asyncio.sleep(fault.lasts)
         return time.monotonic()
 

@@ -46,7 +46,7 @@ class Embedded:
         return {}
 
     async def suffer(self, fault: Fault) -> float:
-        with locked(self._data / fault.part):
+        async with locked(self._data / fault.part):
             await asyncio.sleep(fault.lasts)
         return time.monotonic()
 

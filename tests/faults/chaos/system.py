@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -83,12 +83,21 @@ class System(Protocol):
     async def stop(self) -> None: ...
 
 
-@contextlib.contextmanager
-def locked(database: Path) -> Iterator[None]:
-    """Another connection's transaction has the file: writes wait, and time out."""
-    connection = sqlite3.connect(database, isolation_level=None, timeout=30)
+@contextlib.asynccontextmanager
+async def locked(database: Path) -> AsyncIterator[None]:
+    """Another connection's transaction has the file: writes wait, and time out.
+
+    It waits for its turn without holding up the other faults: a process that is stopped in the
+    middle of a transaction has the file until it goes on.
+    """
+    connection = sqlite3.connect(database, isolation_level=None, timeout=0)
     try:
-        connection.execute("BEGIN IMMEDIATE")
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError:
+                await asyncio.sleep(0.02)
         try:
             yield
         finally:
