@@ -108,8 +108,13 @@ class RawDevice:
 
     @property
     def got(self) -> list[bytes]:
-        """The message ids that came, in order, doubles and all."""
-        return [i.envelope.message_id for i in self.items if i.HasField("envelope")]
+        """The message ids that came, in order, doubles and all.
+
+        What is pushed again, at the same position, is no double (R2, R8).
+        """
+        messages = [item for item in self.items if item.HasField("envelope")]
+        came = {(i.position.epoch, i.position.seq): i.envelope.message_id for i in messages}
+        return list(came.values())
 
     @property
     def positions(self) -> list[Position]:

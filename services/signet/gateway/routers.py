@@ -183,7 +183,8 @@ class Owners:
             return
         for uplink in self._uplinks.values():
             uplink.waiting.append(ToRouter(shard, frame))
-        self._flush_soon()
+        if self._uplinks:
+            self._flush_soon()
 
     def watches(self, session: "Session") -> None:
         """It watches somebody: new owners are told so."""
