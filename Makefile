@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-SOURCE := services tests tools
+SOURCE := services operator tests tools
 LANES  ?=
 
 .DEFAULT_GOAL := help
@@ -35,8 +35,8 @@ cluster: $(READY) ## many processes, as a live table with keys that kill and dra
 test: $(READY) ## every suite and every lane that this machine can run (LANES=name,name for some alone)
 	@$(BIN)/python -m pytest $(if $(LANES),--lanes $(LANES)) $(ARGS)
 
-chaos: $(READY) ## people talk while every second something breaks: MINUTES=1 SEED=7 STORES=embedded|real
-	@$(BIN)/python -m tests.faults.chaos --minutes $(or $(MINUTES),1) --seed $(or $(SEED),7) --stores $(or $(STORES),embedded)
+chaos: $(READY) ## people talk while every second something breaks: MINUTES=1 SEED=7 STORES=embedded|real MEMBERS=redis|zookeeper
+	@$(BIN)/python -m tests.faults.chaos --minutes $(or $(MINUTES),1) --seed $(or $(SEED),7) --stores $(or $(STORES),embedded) --members $(or $(MEMBERS),redis)
 
 check: $(READY) lint types layers protos-check docs-check ## everything that is checked without running it
 
@@ -71,7 +71,7 @@ docs-check: $(READY) ## that those tables are what the code says
 	@$(BIN)/python tools/generate_docs.py --check
 
 lock: ## resolve pyproject.toml into requirements.lock (needs uv)
-	@uv pip compile -q pyproject.toml --group dev --universal --no-emit-index-url --generate-hashes --upgrade -o requirements.lock
+	@uv pip compile -q pyproject.toml --group dev --extra operator --universal --no-emit-index-url --generate-hashes --upgrade -o requirements.lock
 
 bench: $(READY) ## CPU a message, latencies, KiB a connection
 	@$(BIN)/signet bench

@@ -1,0 +1,1 @@
+"""What should be there: one pure builder for each kind of object, from the spec alone."""
