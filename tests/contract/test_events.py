@@ -125,6 +125,24 @@ async def test_one_users_events_stay_in_order(
         assert [event.at_ms for event in arrived if event.user == user] == list(range(100))
 
 
+@pytest.mark.lane("kafka")
+async def test_a_subscription_that_is_closed_is_not_kept(kafka_events: Open) -> None:
+    events = kafka_events()
+    assert isinstance(events, KafkaEvents)
+    for group in ("one", "two"):
+        async with aclosing(events.subscribe(Topic.PUSH, group)) as following:  # type: ignore[type-var]
+            arrived = asyncio.ensure_future(take(following, 1))
+            while not arrived.done():
+                events.publish(hint(someone()))
+                await asyncio.wait([arrived], timeout=0.2)
+        assert not events._subscriptions
+    still = events.subscribe(Topic.PUSH, "three")
+    assert len(events._subscriptions) == 1
+    await events.close()
+    assert not events._subscriptions
+    assert [event async for event in still] == []
+
+
 @every_adapter
 async def test_a_group_that_comes_back_goes_on_where_it_was(open_events: Open) -> None:
     events = open_events()

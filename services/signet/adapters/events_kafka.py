@@ -36,6 +36,7 @@ POLL_S = 0.1  # how long the thread waits for Kafka; an audit event starts so mu
 RETRY_S = 1.0  # after audit events that Kafka did not take
 CONSUME = 100  # events that a group takes at once
 CALL_S = 5.0  # a question about topics or positions
+PING_S = 2.0  # a question whether it is there; a process that ends waits for it
 SESSION_MS = 10_000  # a consumer that is dead is found out after this
 QUIET = logging.getLogger("signet.kafka")
 QUIET.setLevel(logging.CRITICAL)  # librdkafka logs each failed try; what matters is logged here
@@ -122,9 +123,20 @@ class KafkaEvents:
 
     def subscribe(self, topic: Topic, group: str) -> AsyncIterator[Event]:
         """See Events. Members of one group share the partitions of the topic."""
-        subscription = _Subscription(self._common, self._topic(topic), group)
+        end = self._subscriptions.discard
+        subscription = _Subscription(self._common, self._topic(topic), group, end)
         self._subscriptions.add(subscription)
         return subscription.follow()
+
+    async def ping(self) -> None:
+        """Ask whether the topic of hints has a leader. Raises ConnectionError."""
+        topic = self._topic(Topic.PUSH)
+        try:
+            found = await asyncio.to_thread(self._producer.list_topics, topic, PING_S)
+        except KafkaException as error:
+            raise ConnectionError(f"Kafka: {error}") from error
+        if (refused := found.topics[topic].error) is not None:
+            raise ConnectionError(f"Kafka: {refused}")
 
     async def close(self) -> None:
         """Wait up to EVENT_FLUSH for what is on its way. Audit events stay in the spool."""
@@ -198,9 +210,16 @@ class KafkaEvents:
 
 
 class _Subscription:
-    """One consumer, whose calls block in a thread of its own."""
+    """One consumer, whose calls block in a thread of its own. `end` is told when it is closed."""
 
-    def __init__(self, common: Mapping[str, Any], topic: str, group: str) -> None:
+    def __init__(
+        self,
+        common: Mapping[str, Any],
+        topic: str,
+        group: str,
+        end: "Callable[[_Subscription], None]",
+    ) -> None:
+        self._end = end
         self._since_ms = time.time_ns() // 1_000_000
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="events-consumer")
         self._closed = False
@@ -235,6 +254,7 @@ class _Subscription:
         """Commit where it has got to and leave the group; a Kafka that is away finds out later."""
         if not self._closed:
             self._closed = True
+            self._end(self)
             loop = asyncio.get_running_loop()
             closing = loop.run_in_executor(self._thread, self._consumer.close)
             await asyncio.wait([closing], timeout=limits.EVENT_FLUSH)

@@ -173,7 +173,10 @@ class InboxStore(Protocol):
         ...
 
     async def take(self, incarnation: Incarnation, shards: Sequence[ShardId]) -> Sequence[Taken]:
-        """Take those that are released or whose owner is dead, each with a raised epoch (L5)."""
+        """Take those that are released or whose owner is dead, each with a raised epoch (L5).
+
+        The caller asks for TAKE_AT_ONCE at most: one answer for all, within a lease.
+        """
         ...
 
     async def release(self, incarnation: Incarnation, shards: Sequence[Taken]) -> None:

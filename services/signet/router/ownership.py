@@ -139,9 +139,9 @@ class Ownership:
             rows = [port.Taken(row.shard, row.epoch) for row in steps.give_again]
             await store.release(incarnation, rows)
         if steps.take:
-            await self._take(steps.take[: limits.TAKE_AT_ONCE])
-        if steps.bury or len(steps.take) > limits.TAKE_AT_ONCE:
-            self._wake.set()  # theirs are free now; or there are more
+            await self._take(steps.take)
+        if steps.bury:
+            self._wake.set()  # theirs are free now
         for taker, shards in steps.release.items():
             await self._hand_over(taker, shards)
 
@@ -158,8 +158,12 @@ class Ownership:
             await self._take([shard for shard in offered if shard not in self._context.epochs])
 
     async def _take(self, shards: Sequence[ShardId]) -> None:
-        taken = await self._context.store.take(self._context.incarnation, shards)
+        """TAKE_AT_ONCE of them; the others at the next look, which follows at once."""
+        now = shards[: limits.TAKE_AT_ONCE]
+        taken = await self._context.store.take(self._context.incarnation, now)
         self._took({one.shard: one.epoch for one in taken})
+        if len(shards) > len(now):
+            self._wake.set()
 
     def _took(self, shards: Mapping[ShardId, Epoch]) -> None:
         if not shards or self._lease.over(self._context.clock()):

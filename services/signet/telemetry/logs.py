@@ -15,7 +15,8 @@ from structlog.typing import Processor
 Format = Literal["auto", "console", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 
-# Libraries that would log addresses or one line a request.
+# Libraries that would log addresses or one line a request. Those of Cassandra and Kafka are
+# silenced by their adapters, which commands use that set up no logs.
 QUIET = ("uvicorn", "uvicorn.access", "uvicorn.error", "alembic", "sqlalchemy", "asyncio", "httpx")
 
 

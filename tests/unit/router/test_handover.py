@@ -12,10 +12,12 @@ from signet.adapters.events_memory import MemoryEvents
 from signet.adapters.inbox_sqlite import SqliteInbox, open_inbox
 from signet.adapters.members_memory import MemoryMembers
 from signet.adapters.presence_memory import MemoryPresence
+from signet.core import limits
 from signet.core.drain import Order
-from signet.core.ids import START, Incarnation, UserId
+from signet.core.ids import START, Incarnation, ShardId, UserId
 from signet.core.link import NotOwner, ToGateway
 from signet.core.shards import shard_of
+from signet.ports.inbox import Taken
 from signet.ports.peers import OwnersItem
 from signet.ports.users import User
 from signet.router.router import Router, boot_clock
@@ -231,3 +233,25 @@ async def test_a_renewal_that_fails_as_nobody_promised_is_not_the_last(
         await renewed.wait()
     await router.stop()
     await store.close()
+
+
+async def test_no_take_asks_for_more_shards_than_one_look_may_and_all_are_had(
+    users: SlowUsers, tmp_path: Path
+) -> None:
+    """Or the renewal of the lease would wait behind all of them."""
+    store, asked = open_inbox(tmp_path / "many.sqlite", limits.SHARDS), list[int]()
+    take = store.take
+
+    async def counted(life: Incarnation, shards: Sequence[ShardId]) -> Sequence[Taken]:
+        asked.append(len(shards))
+        return await take(life, shards)
+
+    store.take = counted  # type: ignore[method-assign, assignment]
+    presence, events = MemoryPresence(boot_clock), MemoryEvents()
+    router = Router(store, users, presence, events, members=MemoryMembers(), shards=limits.SHARDS)
+    await router.start()
+    await until(lambda: router.load() == limits.SHARDS)
+    await router.stop()
+    await store.close()
+    assert max(asked) == limits.TAKE_AT_ONCE
+    assert sum(asked) == limits.SHARDS

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from cassandra.cluster import NoHostAvailable
 
+from signet.adapters.inbox_cassandra import session
+from signet.adapters.inbox_cassandra.url import parse
 from signet.telemetry import logs
 
 
@@ -55,3 +58,12 @@ def test_an_exception_shows_no_local_variables(form: logs.Format) -> None:
         structlog.get_logger("signet.test").exception("a bug")
     assert "ValueError" in stream.getvalue()
     assert token not in stream.getvalue()
+
+
+def test_a_driver_of_cassandra_says_no_address_of_a_node() -> None:
+    stream = io.StringIO()
+    logs.configure(level="debug", stream=stream)
+    made = session.cluster(parse("cassandra://127.0.0.1:1/signet"), timeout_s=1.0)
+    with pytest.raises(NoHostAvailable):
+        made.connect()
+    assert stream.getvalue() == ""

@@ -32,8 +32,9 @@ from signet.adapters.schema import OldSchema
 from signet.core import limits
 from signet.ports.inbox import StoreUnavailable
 
-# It says every half second that a node is away; who calls says so once.
-logging.getLogger("cassandra").setLevel(logging.ERROR)
+# It logs what it raises as well: addresses of nodes, twice a second while one is away, and the
+# bytes of an answer that it cannot read. Who calls says once that the store is away.
+logging.getLogger("cassandra").setLevel(logging.CRITICAL)
 
 SERIAL = "serial"
 SECOND = 1.0

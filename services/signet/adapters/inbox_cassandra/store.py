@@ -100,6 +100,10 @@ class CassandraInbox:
             for number in list(life.core.shards.held):
                 yield life, number
 
+    async def ping(self) -> None:
+        """Read a row at the consistency of all reads. Raises StoreUnavailable."""
+        await (await self._connected()).read("read_shard", 0)
+
     async def close(self) -> None:
         """Segments that are written are not waited for; what returned is durable."""
         await asyncio.gather(*(life.stop() for life in self._lives.values()))
@@ -275,14 +279,7 @@ class CassandraInbox:
         if own.dead:
             life.end("marked dead")
             return []
-        taken: list[Taken] = []
-        try:
-            for first in range(0, len(shards), limits.TAKE_AT_ONCE):
-                taken += await self._take(driver, life, shards[first : first + limits.TAKE_AT_ONCE])
-        except StoreUnavailable:
-            if not taken:
-                raise
-        return taken
+        return await self._take(driver, life, shards)
 
     async def _take(self, driver: Driver, life: Life, shards: Sequence[ShardId]) -> Sequence[Taken]:
         """Rows are read all at once, not serially: a take is conditional on what was read (L5)."""
