@@ -7,6 +7,7 @@ import pytest
 
 from signet.adapters.inbox_sqlite import open_inbox
 from signet.core.errors import Code
+from signet.core.limits import HELD_RETRY_AFTER, STORE_RETRY_AFTER
 from signet.v1 import messaging_pb2 as pb
 from tests.support.gateways import ALICE, BOB, SHARDS, World, world
 from tests.support.opening import Open
@@ -40,7 +41,7 @@ async def test_held_sends_are_refused_in_time_and_go_through_when_sent_again(
             answer = (await alice.until("answer")).answer
             assert answer.ordinal == ordinal
             assert Code(answer.refused.code) is Code.STORE_UNAVAILABLE
-            assert answer.refused.retry_after_ms > 0
+            assert answer.refused.retry_after_ms == HELD_RETRY_AFTER * 1000
         store.let_go()
         for ordinal, text in enumerate(texts, start=1):
             await alice.send(send(BOB, ordinal, text, base=1))
@@ -81,6 +82,7 @@ async def test_a_shard_has_only_its_share_of_the_room(
         answer = (await alice.until("answer")).answer
         assert answer.ordinal == 2
         assert Code(answer.refused.code) is Code.STORE_UNAVAILABLE
+        assert answer.refused.retry_after_ms == STORE_RETRY_AFTER * 1000
         store.let_go()
         assert (await alice.until("answer")).answer.ordinal == 1
 
@@ -93,4 +95,4 @@ async def test_a_hello_whose_owner_does_not_answer_is_told_to_come_back(
         await alice.send(hello(held.keys.token(ALICE)))
         close, _ = await alice.end()
         assert Code(close.code) is Code.STORE_UNAVAILABLE
-        assert close.retry_after_ms > 0
+        assert close.retry_after_ms == HELD_RETRY_AFTER * 1000

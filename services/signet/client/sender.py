@@ -20,6 +20,7 @@ from signet.client.store.outgoing import Row
 from signet.core.backoff import Backoff
 from signet.core.errors import RULES, Code, Retry, SignetError
 from signet.core.ids import MessageId, UserId
+from signet.core.limits import SEND_BACKOFF_CAP
 from signet.core.outbox import Completed, Effect, Failed, Outbox, Seal, Transmit, WakeAt
 from signet.e2e import E2eError
 from signet.v1.messaging_pb2 import Answer, ClientFrame, DeviceMismatch, Send
@@ -196,7 +197,7 @@ class Sender:
 
     def _wait(self, failures: int, retry_after: float = 0.0) -> float:
         chance = self._me.environment.chance()
-        return Backoff(failures).failed(self._now(), chance, retry_after)[0]
+        return Backoff(failures).failed(self._now(), chance, retry_after, SEND_BACKOFF_CAP)[0]
 
     # --- sealing ----------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ class Backoff:
         return replace(self, opened_at=now)
 
     def failed(
-        self, now: float, chance: float, retry_after: float = 0.0
+        self, now: float, chance: float, retry_after: float = 0.0, cap: float = BACKOFF_CAP
     ) -> "tuple[float, Backoff]":
         """It failed, or what was open ended: how many seconds to wait, and what to keep.
 
@@ -31,5 +31,5 @@ class Backoff:
         """
         calm = self.opened_at is not None and now - self.opened_at >= BACKOFF_CALM
         failures = 0 if calm else self.failures
-        ceiling = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(failures, _MOST_DOUBLINGS))
+        ceiling = min(cap, BACKOFF_BASE * 2.0 ** min(failures, _MOST_DOUBLINGS))
         return retry_after + ceiling * chance, Backoff(failures + 1)

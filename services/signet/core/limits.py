@@ -134,6 +134,9 @@ MOVE_PERIOD = 300.0  # of MAX_MOVES
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 60.0  # the longest wait
 BACKOFF_CALM = 60.0  # an open stream for so long starts n again
+# The longest wait of sends that were refused for now: streams are open then, and a try is one frame.
+# Raise: after a long outage messages stay longer. Lower: more tries that a store has to refuse.
+SEND_BACKOFF_CAP = 8.0
 # Between two tries that somebody asks for while the back-off runs (a send, `reconnect`). Raise: who
 # writes while a server restarts waits. Lower: those who write hit a server that is coming back.
 BACKOFF_HURRY = 2.0
@@ -157,6 +160,8 @@ LINK_BATCH_BYTES = 16 * MIB
 LINK_PENDING = 64 * MIB
 # What clients are told when the store does not answer.
 STORE_RETRY_AFTER = 5.0
+# The same for what was held for HOLD_TIME, a send or a Hello: it has waited enough.
+HELD_RETRY_AFTER = 0.5
 STORE_RETRY = 0.2  # pause between reads that a router tries again
 
 # --- Shards and leases (durability.md L1, L2) --------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from signet.core.errors import Code, SignetError
 from signet.core.ids import ShardId
-from signet.core.limits import HOLD_SHARE, STORE_RETRY_AFTER
+from signet.core.limits import HELD_RETRY_AFTER, HOLD_SHARE, STORE_RETRY_AFTER
 from signet.core.link import Answer, Send
 
 _OVERHEAD = 256  # bytes of one send besides its contents, as memory counts them
@@ -108,3 +108,8 @@ class Holding(Generic[S]):
 def unavailable() -> SignetError:
     """What is said for a send that could not be held."""
     return SignetError(Code.STORE_UNAVAILABLE, retry_after_s=STORE_RETRY_AFTER)
+
+
+def held_for_too_long() -> SignetError:
+    """What is said for a send that was held in vain: whoever takes over is there soon."""
+    return SignetError(Code.STORE_UNAVAILABLE, retry_after_s=HELD_RETRY_AFTER)

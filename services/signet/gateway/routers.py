@@ -32,7 +32,7 @@ from signet.core.link import (
 )
 from signet.core.session import State
 from signet.core.shards import place
-from signet.gateway.holding import Held, unavailable
+from signet.gateway.holding import Held, held_for_too_long
 from signet.gateway.holding import Holding as HeldSends
 from signet.gateway.ownership import Owner, Ownership
 from signet.gateway.uplink import Uplink
@@ -332,7 +332,7 @@ class Owners:
         """Refuse what was held for too long; give up links that say nothing (L7)."""
         for held in self.held.overdue(now):
             self._hub.refused(Code.STORE_UNAVAILABLE)
-            refusal: SignetError = unavailable()
+            refusal: SignetError = held_for_too_long()
             held.session.write(convert.answer_frame(held.request, held.refusal(refusal)))
         self._ask(now)
         self._say_watches()

@@ -300,7 +300,7 @@ class Session:
         then = step(self.state, what)
         if then.do is Do.CLOSE:
             late = then.code is Code.STORE_UNAVAILABLE
-            self.end(then.code or Code.INTERNAL, limits.STORE_RETRY_AFTER if late else 0.0)
+            self.end(then.code or Code.INTERNAL, limits.HELD_RETRY_AFTER if late else 0.0)
         elif then.do is Do.FORGET:
             self._gone()
         else:

@@ -20,6 +20,10 @@ def test_the_ceiling_doubles_up_to_the_cap() -> None:
     assert ceilings[-1] == BACKOFF_CAP
 
 
+def test_what_is_cheap_to_try_may_have_a_lower_cap() -> None:
+    assert Backoff(failures=100).failed(0.0, 1.0, cap=8.0)[0] == 8.0
+
+
 def test_full_jitter_may_wait_not_at_all() -> None:
     assert waits(5, chance=0.0) == [0.0] * 5
 
