@@ -21,6 +21,7 @@ INSTANCE_LABEL = "app.kubernetes.io/instance"  # the cluster's name
 TIER_LABEL = f"{GROUP}/tier"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"  # MANAGER: what may be pruned
 VERSION_LABEL = "app.kubernetes.io/version"
+SCHEMA_LABEL = f"{GROUP}/schema"  # of a migration's Job: its target
 
 # Annotations.
 TEMPLATE_HASH = f"{GROUP}/template-hash"  # of a StatefulSet: the pod template that it was given

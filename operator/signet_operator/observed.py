@@ -41,7 +41,7 @@ class Report:
     schema: str = ""
     rates: Mapping[str, float] = field(default_factory=dict)
     at: float = 0.0
-    member: bool = True  # the other pods of its tier see its record
+    members: frozenset[str] = frozenset()  # names of the pods whose records it sees, of all kinds
     misplaced: int = 0  # users (or shards) that belong elsewhere by the ring
 
 

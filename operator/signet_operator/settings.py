@@ -1,0 +1,50 @@
+"""Settings of the operator itself, from the environment: SIGNET_OPERATOR_*."""
+
+import socket
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from signet.telemetry.logs import Format, Level
+
+PREFIX = "SIGNET_OPERATOR_"
+
+
+class OperatorSettings(BaseSettings):
+    """Raises pydantic.ValidationError, which names what is wrong."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+    operator_class: str = Field(
+        "default", description="Only clusters of this `operatorClass` are reconciled."
+    )
+    namespaces: str = Field("", description="Namespaces that are watched, commas between; ''  all.")
+    name: str = Field(default_factory=socket.gethostname, description="Of this replica.")
+    namespace: str = Field("default", description="Of this operator: its lease and its CA.")
+    lease: str = Field(
+        "signet-operator", description="Name of the Lease that makes one the leader."
+    )
+    lease_s: float = Field(15.0, ge=3, description="How long the lease of one that is gone stands.")
+    host: str = Field("0.0.0.0", description="Address of the pages.")  # noqa: S104
+    port: int = Field(8080, ge=0, le=65535, description="/healthz, /readyz, /metrics.")
+    look_s: float = Field(
+        15.0, ge=1, description="How often the pods of a cluster are asked, where nothing happens."
+    )
+    call_s: float = Field(10.0, ge=1, description="Time-out of one call of the Kubernetes API.")
+    concurrency: int = Field(16, ge=1, description="Clusters that are reconciled at the same time.")
+    rollout_budget: int = Field(
+        2, ge=1, description="Clusters that roll at once because this operator was upgraded."
+    )
+    admin_url: str = Field(
+        "",
+        description="Where pods' admin ports are, for tests and for meshes: a template of {ip},"
+        " {pod}, {tier}, {cluster}, {namespace}. Empty: the pod's address, with TLS as the cluster"
+        " has it.",
+    )
+    log_format: Format = "auto"
+    log_level: Level = "info"
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Namespaces, none for all."""
+        return tuple(n.strip() for n in self.namespaces.split(",") if n.strip())
