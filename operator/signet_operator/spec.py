@@ -5,8 +5,9 @@ these. Times are whole seconds. Nothing here is optional that the CRD gives a de
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from math import ceil
 from typing import Any
 
 from signet_operator.names import Tier
@@ -33,22 +34,38 @@ class Store:
     """Exactly one of a URL without a password, or a secret that holds the whole URL.
 
     `ca` is a Secret's key with the PEM authority of the store's certificate; mounted at
-    `/etc/signet/store-ca/<store>/ca.crt`, which the URL's `cafile` names.
+    `/etc/signet/store-ca/<store>/ca.crt`, which the URL's `cafile` names. `files` is a Secret whose
+    keys are all mounted below `/etc/signet/store-files/<store>/`: what a URL names as `certfile`,
+    `keyfile` or `secret_file`.
     """
 
     url: str = ""
     secret: SecretKey | None = None
     ca: SecretKey | None = None
+    files: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """How pods of a tier leave. `rate` 0 leaves it to what the survivors accept."""
+    """How pods of a tier leave. `rate` 0 leaves it to what the survivors accept.
 
+    `period_s`: over how long a pod's streams (or shards) are asked to move, at the least; 0: as
+    fast as the survivors accept. `rate_of` makes a rate of both.
+    """
+
+    period_s: int = 0
     deadline_s: int = 120  # then what is left is closed; ≤ 570 unless `long` (names the opt-in)
     rate: int = 0  # gateways: reconnects a second that one pod asks for; routers: shards
     max_concurrent: int = 1  # pods of the tier that drain together
     long: bool = False  # more than ten minutes: pods are not safe to evict
+
+    def rate_of(self, load: int) -> int:
+        """What one pod with so much on it is told: at most so many a second; 0: no limit of ours.
+
+        The pod still ends by the deadline, and takes no more than the survivors accept.
+        """
+        spread = max(1, ceil(load / self.period_s)) if self.period_s else 0
+        return min(spread, self.rate) if spread and self.rate else spread or self.rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +74,7 @@ class Autoscaling:
 
     mode: Mode = Mode.FIXED
     minimum: int = 1
-    maximum: int = 1
+    maximum: int = 16
     target_connections: int = 40_000  # gateways: streams a pod
     target_open_rate: int = 400  # gateways: new streams a second a pod
     target_pending_bytes: int = 64 << 20  # gateways
@@ -70,7 +87,14 @@ class Autoscaling:
 
 @dataclass(frozen=True, slots=True)
 class TierSpec:
-    """One tier. `overrides` is the listed set of pod fields that a person may set (crds/)."""
+    """One tier.
+
+    `resources` is a container's. `topology`: `zones` and `hosts`, each what to do where pods cannot
+    be spread over them ("DoNotSchedule", "ScheduleAnyway", or "Ignore": they are not spread).
+    `overrides` is the listed set of pod fields that a person may set, named as in a pod's template:
+    labels, annotations, nodeSelector, tolerations, affinity, priorityClassName, runtimeClassName,
+    env (crds/ has the list).
+    """
 
     tier: Tier
     replicas: int
@@ -83,17 +107,20 @@ class TierSpec:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """`repository:tag`, the tag being the cluster's version unless it is said; or a digest."""
+    """`repository-tier:tag`, the tag being the cluster's version unless it is said.
+
+    `digests` pins the image of a tier (`sha256:…`); each tier has an image of its own.
+    """
 
     repository: str
     tag: str
-    digest: str = ""
+    digests: Mapping[Tier, str] = field(default_factory=dict)
     pull_policy: str = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
 
     def of(self, tier: Tier) -> str:
         """The whole reference: each role has its own image, `<repository>-<tier>`."""
-        end = f"@{self.digest}" if self.digest else f":{self.tag}"
+        end = f"@{self.digests[tier]}" if self.digests.get(tier) else f":{self.tag}"
         return f"{self.repository}-{tier}{end}"
 
 
