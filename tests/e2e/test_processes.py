@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import ssl
 from collections.abc import AsyncIterator
@@ -95,6 +96,8 @@ async def test_a_gateway_is_drained_and_kept_from_the_command_line(
     assert {m["name"] for m in said["members"]} == set(cluster.names)
     shown = await shell.run("admin", "status", pods["router-0"].removeprefix("http://"))
     assert "router-0 router: active" in shown.out
+    for store in ("directory", "events", "inbox", "members", "presence"):
+        assert re.search(f"{store} +answers since 20", shown.out), shown.out
     refused = await shell.run("admin", "undrain", pods["gateway-0"], "--json")
     assert (refused.status, refused.problem["error"]) == (3, "NOT_DRAINING")
 

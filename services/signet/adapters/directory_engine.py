@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Insert, Table, event
+from sqlalchemy import Connection, Insert, Table, event, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -128,6 +128,14 @@ class SqlStore:
             raise
         except (SQLAlchemyError, OSError) as error:
             raise StoreUnavailable(type(error).__name__) from error
+
+    async def ping(self) -> None:
+        """See that a transaction that writes can begin. Raises StoreUnavailable."""
+
+        async def work(tx: AsyncConnection) -> None:
+            await tx.execute(select(literal(1)))
+
+        await self._write(work)
 
     def _insert_new(self, table: Table) -> Insert:
         """INSERT that leaves a row of the same key as it is."""

@@ -74,6 +74,10 @@ class SqliteEvents:
         self._subscriptions.add(subscription)
         return subscription.follow()
 
+    async def ping(self) -> None:
+        """See that a write would have its turn. Raises Away."""
+        await self._file.ping()
+
     async def close(self) -> None:
         """Wait up to EVENT_FLUSH for what is not written. Audit events stay in the spool."""
         await asyncio.gather(*(one.close() for one in self._subscriptions))

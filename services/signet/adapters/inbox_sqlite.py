@@ -124,6 +124,10 @@ class SqliteInbox:
         except sqlite3.Error as error:
             raise StoreUnavailable(str(error)) from error
 
+    async def ping(self) -> None:
+        """See that a write would have its turn. Raises StoreUnavailable."""
+        await self._writer.submit(lambda _: None)
+
     async def append(self, batches: Sequence[Batch]) -> None:
         await self._writer.submit(lambda db: sql.append(db, batches))
 

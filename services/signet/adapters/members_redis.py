@@ -94,5 +94,9 @@ class RedisMembers(PolledMembers):
             self._seen = [found for found in map(decode, answer[1]) if found is not None]
         return self._seen
 
+    async def ping(self) -> None:
+        """Ask whether Redis is there. Raises Away."""
+        await self._client.ping()
+
     async def _end(self) -> None:
         await self._client.close()

@@ -72,5 +72,9 @@ class SqliteMembers(PolledMembers):
     def _times(self) -> dict[str, int]:
         return {"now": time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000, "ttl": self._ttl_ms}
 
+    async def ping(self) -> None:
+        """See that a write would have its turn. Raises Away."""
+        await self._file.ping()
+
     async def _end(self) -> None:
         await self._file.close()

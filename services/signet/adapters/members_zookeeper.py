@@ -103,6 +103,14 @@ class ZooKeeperMembers:
         async for members in self._view.watch():
             yield members
 
+    async def ping(self) -> None:
+        """Ask whether ZooKeeper is there. Raises ConnectionError."""
+        self._start()
+        try:
+            await self._ask(self._client.exists_async, ROOT)
+        except FAILURES as error:
+            raise ConnectionError(f"ZooKeeper: {error or type(error).__name__}") from error
+
     async def close(self) -> None:
         """End watches and the session: own records go with it at once."""
         self._view.close()

@@ -69,6 +69,10 @@ class RedisPresence:
         known = ((user, _decode(user, record, last)) for user, record, last in rows)
         return {user: seen for user, seen in known if seen is not None}
 
+    async def ping(self) -> None:
+        """Ask whether Redis is there. Raises Away."""
+        await self._client.ping()
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()

@@ -57,6 +57,10 @@ class SqlitePresence:
         except Away:
             return {}
 
+    async def ping(self) -> None:
+        """See that a write would have its turn. Raises Away."""
+        await self._file.ping()
+
     async def close(self) -> None:
         """Close the file."""
         await self._file.close()

@@ -55,6 +55,10 @@ class RedisRateLimits:
             return Allowed(True)
         return Allowed(False, min(max(stats.reset_time - time.time(), 0.0), float(period_s)))
 
+    async def ping(self) -> None:
+        """Ask whether Redis is there. Raises Away."""
+        await self._client.ping()
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()

@@ -67,6 +67,10 @@ class RedisClient:
         self.answered()
         return answer
 
+    async def ping(self) -> None:
+        """Ask whether it is there. Raises Away."""
+        await self.ask(lambda redis: redis.ping())
+
     def failed(self, error: BaseException) -> None:
         """Ask no more for a while."""
         now = asyncio.get_running_loop().time()

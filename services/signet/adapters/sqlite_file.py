@@ -90,6 +90,10 @@ class SqliteFile:
         """Run `work` in a transaction of its own. Raises Away, and what `work` raises."""
         return await self._run(lambda: transact(self._connection, work))
 
+    async def ping(self) -> None:
+        """See that a write would have its turn. Raises Away."""
+        await self.write(lambda _: None)
+
     async def _run(self, call: Callable[[], T]) -> T:
         if self._closed:
             raise Away("SQLite: the file was closed")

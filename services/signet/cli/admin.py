@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -115,8 +116,15 @@ def _show(pod: dict[str, Any], as_json: bool) -> None:
     out.print(f"  load {pod['load']}, accepts {pod['accepts']:g} a second")
     for name, value in pod["status"].items():
         out.print(f"  {name:<18} {value}", markup=False)
+    for name, reach in pod.get("stores", {}).items():
+        out.print(f"  {name:<18} {_reach(reach)}", markup=False)
     shown = Table("member", "kind", "state", "load", "accepts", "address", box=None)
     for one in pod["members"]:
         values = (one[key] for key in ("name", "kind", "state", "load", "accepts", "address"))
         shown.add_row(*map(str, values))
     out.print(shown)
+
+
+def _reach(reach: dict[str, Any]) -> str:
+    since = datetime.fromtimestamp(reach["since_ms"] / 1000, UTC).isoformat(" ", "seconds")
+    return f"{'answers' if reach['reachable'] else 'does not answer'} since {since}"

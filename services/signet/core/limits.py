@@ -102,6 +102,9 @@ ADMIT_BURST = 2_000  # with ADMIT_RATE
 ACCEPT_RATE = 3_000.0
 ACCEPT_BURST = 64  # with ACCEPT_RATE
 BACKLOG = 1_024  # of ACCEPT_RATE
+# With TLS, handshakes of those who are only told when to come. Raise: strangers cost more of them.
+# Lower: while all MAX_HANDSHAKES are slow, who comes waits longer to be told.
+MAX_TELLING = 256
 
 # After so many new streams, when for some seconds few came, Python's collector puts all that is
 # there aside. Raise: full collections are longer. Lower: what is in a cycle then is never freed.
@@ -370,9 +373,17 @@ PUSH_ANSWER = 4 * KIB
 DRAIN_GRACE = 5.0
 # The deadline that a second signal sets. Lower: streams are closed without being asked to move.
 LEAVE_AGAIN = 5.0
+# How long a process that has left may take to give everything back; then it ends all the same.
+# Raise: one whose store is away ends later. Lower: what was not sent yet (hints) is lost more often.
+STOP_TIME = 10.0
 # How long keys goes on answering after it was asked to leave. Lower: who balances loads sends some
 # requests to a pod that is gone.
 KEYS_LAST = 2.0
+# How often a pod asks each of its stores whether it is there; how long an answer may take; and how
+# soon one that does not answer is asked again. Lower: a slow store counts as away.
+REACH_PERIOD = 5.0
+REACH_TIMEOUT = 3.0
+REACH_AGAIN = 1.0  # with REACH_PERIOD
 # How often a gateway asks keys for the keys of tokens, and how soon after a token of one that it
 # does not know. Raise: a new key is known later.
 TOKEN_KEYS_REFRESH = 60.0

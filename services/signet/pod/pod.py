@@ -26,6 +26,7 @@ from signet.data_folder import DataFolder
 from signet.pod.admin import Admin, Document
 from signet.pod.leaving import Leaving
 from signet.pod.listening import PortTaken, address, check_free
+from signet.pod.reaching import Reaching
 from signet.pod.record import Record
 from signet.pod.service import Service
 from signet.pod.stores import Stores
@@ -80,6 +81,7 @@ class Pod:
         self._running: Running
         self._record: Record
         self._leaving: Leaving
+        self._reaching: Reaching
         self._started = False
         self._others: Sequence[Member] = ()
         self._address = ""
@@ -114,6 +116,7 @@ class Pod:
         running = self._running = await build(self)
         self.stack.push_async_callback(running.service.stop)
         self._record = Record(self.members, self._member)
+        self._reaching = Reaching(self.stores.asked)
         self._leaving = Leaving(running.service, self._record.write, lambda: self._die(LOST))
         self._started = True
         self.stack.push_async_callback(self._leaving.close)
@@ -133,6 +136,7 @@ class Pod:
             self._keep(self.tls.watch(), "pod-tls")
         self._keep(self._join(), "pod-join")
         self._keep(self._watch(), "pod-watch")
+        self._keep(self._reaching.run(), "pod-reaching")
 
     async def _serve_admin(self) -> tuple[int, dict[str, str]]:
         """Its port, and what is said about where the pages are."""
@@ -267,6 +271,7 @@ class Pod:
             "accepts": service.accepts(),
             "listens": self.listens,
             "status": service.status(),
+            "stores": self._reaching.shown(),
             "members": [_shown(member) for member in await self.members.list()],
         }
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from signet.adapters import open as adapters
 from signet.data_folder import DataFolder
+from signet.pod.reaching import Asked
 from signet.ports.events import Events
 from signet.ports.inbox import InboxStore, StoreUnavailable
 from signet.ports.members import Members
@@ -79,6 +80,7 @@ class Stores:
         self._urls = urls(settings, folder)
         self._spool = folder.path / "spool" / pod  # audit events that wait: this pod's own
         self._stack = stack
+        self.asked: dict[str, Asked] = {}  # those that are open, but for what is in memory
 
     def inbox(self) -> InboxStore:
         return self._open("inbox", lambda url: adapters.open_inbox(url, self._shards))
@@ -87,6 +89,7 @@ class Stores:
         with refusing("directory"):
             directory = await adapters.open_directory(self._urls["directory"])
         self._stack.push_async_callback(directory.close)
+        self.asked["directory"] = directory
         return directory
 
     def members(self) -> Members:
@@ -109,7 +112,12 @@ class Stores:
         with refusing(name):
             store = opening(self._urls[name])
         self._stack.push_async_callback(store.close)
+        self._ask(name, store)
         return store
+
+    def _ask(self, name: str, store: object) -> None:
+        if isinstance(store, Asked):
+            self.asked[name] = store
 
 
 def _boot_clock() -> float:

@@ -52,12 +52,26 @@ REQUESTS = Counter("signet_keys_requests_total", "Requests to keys", ["route", "
 GATEWAY_SKEW = Gauge(
     "signet_gateway_skew", "Streams of this gateway in parts of the average of all; 1 is even"
 )
+TURNED_AWAY = Counter(
+    "signet_gateway_turned_away_total",
+    "Connections for which there was no room, by whether they heard when to come",
+    ["told"],
+)
+ACCEPT_WAITING = Gauge(
+    "signet_gateway_accept_waiting", "Connections in the kernel's queue of the WebSocket port"
+)
+ACCEPT_DROPS = Counter(
+    "signet_gateway_accept_drops_total", "Packets that the kernel dropped because it was full"
+)
 DRAIN_LEFT = Gauge("signet_gateway_drain_left", "Streams that a drain has not asked to move yet")
 STRAYS_ASKED = Counter(
     "signet_gateway_strays_asked_total", "Streams asked to go to their gateway by the ring"
 )
 LIMITS_AWAY = Counter(
     "signet_rate_limits_away_total", "Requests allowed since the limits' store was away"
+)
+STORE_REACHABLE = Gauge(
+    "signet_store_reachable", "1 while a store answers this process, 0 while it does not", ["store"]
 )
 PUSH_HINTS = Counter("signet_push_hints_total", "Push hints taken from the events")
 PUSH_UNWOKEN = Counter(

@@ -1,8 +1,10 @@
 """One service in one process: record, admin port, refusals. The members are this process's own."""
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +199,35 @@ async def test_a_store_that_does_not_open_is_named_by_its_setting(tmp_path: Path
 
 async def _never(_: Pod) -> Running:
     raise AssertionError("it was to be refused before")
+
+
+async def test_it_names_the_stores_it_has_opened_and_whether_they_answer(tmp_path: Path) -> None:
+    """A file that another process has locked takes no writes; the pod stays ready."""
+    pod = Pod(settings(tmp_path), Kind.GATEWAY)
+
+    async def build(pod: Pod) -> Running:
+        pod.stores.limits()  # in this process's memory: never away, and not named
+        return Running(service=SmallService())
+
+    await pod.start(build)
+    try:
+        async with httpx.AsyncClient(base_url=pod.listens["admin"]) as admin:
+            since = (await stores_of(admin, {"members": True}))["members"]["since_ms"]
+            with closing(sqlite3.connect(pod.folder.store("members")[10:])) as other:
+                other.execute("BEGIN IMMEDIATE")
+                away = (await stores_of(admin, {"members": False}))["members"]
+                assert since < away["since_ms"] <= time.time() * 1000
+                assert (await admin.get("/readyz")).status_code == 200
+            await stores_of(admin, {"members": True})
+    finally:
+        await pod.stop()
+        pod.folder.unlock()
+
+
+async def stores_of(admin: httpx.AsyncClient, wanted: dict[str, bool]) -> dict[str, Any]:
+    async with asyncio.timeout(30):
+        while True:
+            found = dict((await admin.get("/v1/pod")).json()["stores"])
+            if {name: reach["reachable"] for name, reach in found.items()} == wanted:
+                return found
+            await asyncio.sleep(0.01)
