@@ -1,14 +1,29 @@
 """What the adapter of Cassandra decides without Cassandra: URLs, bytes, pages."""
 
 import pytest
+from cassandra import OperationTimedOut, Unavailable
+from cassandra.cluster import NoHostAvailable
+from cassandra.connection import ConnectionBusy, ConnectionException, ConnectionShutdown
+from cassandra.pool import NoConnectionsAvailable
+from cassandra.protocol import OverloadedErrorMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
 from signet.adapters.inbox_cassandra import pages, rows
+from signet.adapters.inbox_cassandra.driver import Driver
 from signet.adapters.inbox_cassandra.url import BadUrl, parse
 from signet.core import limits
-from signet.core.durability.operations import Acked, Noted, Put
-from signet.core.ids import START, DeviceId, Epoch, Position, ShardId, UserId
+from signet.core.durability.operations import (
+    UNKNOWN,
+    Acked,
+    Noted,
+    Put,
+    ReadLease,
+    Renew,
+    Segment,
+    WriteSegment,
+)
+from signet.core.ids import START, DeviceId, Epoch, Incarnation, Position, ShardId, UserId
 from signet.ports.inbox import Entry
 
 NOW_MS = 1_700_000_000_000
@@ -109,3 +124,35 @@ def test_the_newest_are_as_many_as_are_asked_for() -> None:
     assert pages.newest(entries, 2, limits.MIB) == entries[1:]
     assert pages.newest(entries, 9, limits.MIB) == entries
     assert pages.newest(entries, 9, 1) == entries[2:]
+
+
+class Raises:
+    """A session whose requests end so."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def run(self, *_: object, **__: object) -> object:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionShutdown("the node died"),
+        ConnectionException("it closed the connection"),
+        ConnectionBusy("it has too much to do"),
+        NoConnectionsAvailable("none is open"),
+        NoHostAvailable("nobody", {}),
+        OverloadedErrorMessage(0x1001, "it says that it has too much to do", None),
+        OperationTimedOut(),
+        Unavailable("too few replicas"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_what_a_node_does_not_say_clearly_is_unknown(error: Exception) -> None:
+    """J2, L4. Anything else would end the incarnation as a bug does."""
+    driver = Driver(Raises(error), lambda: NOW_MS)  # type: ignore[arg-type]
+    life = Incarnation(bytes(16))
+    for operation in (WriteSegment(Segment(life, 1, ())), Renew(life, 0, 1), ReadLease(life)):
+        assert await driver.perform(operation) is UNKNOWN

@@ -12,11 +12,10 @@ import asyncio
 import time
 import uuid
 
-from cassandra import DriverException
 from cassandra.cluster import Session as DriverSession
 
 from signet.adapters.inbox_cassandra import schema
-from signet.adapters.inbox_cassandra.session import cluster
+from signet.adapters.inbox_cassandra.session import UNAVAILABLE, cluster
 from signet.adapters.inbox_cassandra.url import Address, parse
 from signet.ports.inbox import StoreUnavailable
 
@@ -35,8 +34,8 @@ async def migrate(url: str) -> str:
     address = parse(url)
     try:
         return await asyncio.to_thread(upgrade, address)
-    except DriverException as error:
-        raise StoreUnavailable(str(error)) from error
+    except UNAVAILABLE as error:
+        raise StoreUnavailable(f"Cassandra does not answer: {error}") from error
 
 
 def upgrade(address: Address) -> str:

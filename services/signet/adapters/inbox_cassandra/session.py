@@ -16,7 +16,7 @@ from cassandra import ConsistencyLevel, DriverException, InvalidRequest
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.cluster import Session as DriverSession
-from cassandra.connection import DefaultEndPoint
+from cassandra.connection import ConnectionBusy, ConnectionException, DefaultEndPoint
 from cassandra.policies import (
     ConstantReconnectionPolicy,
     DCAwareRoundRobinPolicy,
@@ -24,6 +24,8 @@ from cassandra.policies import (
     RoundRobinPolicy,
     TokenAwarePolicy,
 )
+from cassandra.pool import NoConnectionsAvailable
+from cassandra.protocol import ErrorMessage
 from cassandra.query import BatchStatement, BatchType
 
 from signet.adapters.inbox_cassandra import schema
@@ -38,7 +40,17 @@ logging.getLogger("cassandra").setLevel(logging.CRITICAL)
 
 SERIAL = "serial"
 SECOND = 1.0
-UNAVAILABLE = (DriverException, NoHostAvailable, ConnectionError, TimeoutError)
+# All that the driver raises when a node does not do it, dies, has too much to do, or says why not.
+UNAVAILABLE = (
+    DriverException,
+    NoHostAvailable,
+    NoConnectionsAvailable,
+    ConnectionException,
+    ConnectionBusy,
+    ErrorMessage,
+    ConnectionError,
+    TimeoutError,
+)
 Values = Sequence[object]
 Rows = list[Any]
 
