@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SIGNET = (sys.executable, "-m", "signet.cli")
+# Tied: a command ends with the test run that started it, however that one ends.
+TIED = (sys.executable, "-m", "signet.cluster.tied", str(os.getpid()))
+SIGNET = (*TIED, "signet.cli")
 
 
 @dataclass(frozen=True, slots=True)

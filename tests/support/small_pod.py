@@ -1,7 +1,8 @@
 """A process that is a pod for the cluster around it, and nothing else: it says where it listens,
 answers on its admin port, and ends at SIGTERM. `python -m tests.support.small_pod`.
 
-A file `NAME.refuses` in its data folder keeps it from starting; `NAME.unready` from being ready.
+A file `NAME.refuses` in its data folder keeps it from starting; `NAME.unready` from being ready;
+`NAME.stays` from ending.
 """
 
 import asyncio
@@ -26,7 +27,8 @@ async def main(name: str, data: Path, admin_port: int) -> None:
     pages = Pages(not_ready)
     _, port = await pages.start("127.0.0.1", admin_port)
     ends = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ends.set)
+    stays = (data / f"{name}.stays").exists()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, bool if stays else ends.set)
     said = {**SAID, "admin": f"http://127.0.0.1:{port}", "pid": os.getpid()}
     print(json.dumps(said), flush=True)
     await ends.wait()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -32,6 +33,11 @@ class Addresses:
         return Addresses(**json.loads(line))
 
 
+def _tied() -> Sequence[str]:
+    """`signet run`, killed when the thread ends that starts it (as a rule: this process)."""
+    return (sys.executable, "-m", "signet.cluster.tied", str(os.getpid()), "signet.cli", "run")
+
+
 def _port(address: str) -> str:
     return address.removesuffix("/v1/connect").rsplit(":", 1)[1]
 
@@ -51,11 +57,11 @@ class ServerProcess:
         data: Path,
         *,
         environment: Mapping[str, str] | None = None,
-        command: Sequence[str] = (sys.executable, "-m", "signet.cli", "run"),
+        command: Sequence[str] = (),
     ) -> None:
         self._data = data
         self._environment = environment
-        self.command = command
+        self.command = command or _tied()
         self._process: Process | None = None
         self.addresses: Addresses
 

@@ -8,8 +8,7 @@ return when the process is gone, and everything after that is a new life.
 import asyncio
 import os
 import random
-import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from signet.settings import Settings
 READY_WITHIN = 120.0  # seconds from the start until all are ready, on a busy machine
 LOOK_EVERY = 0.1  # seconds between two looks while somebody waits for readiness
 STOPS_WITHIN = 20.0  # seconds that SIGTERM is given before SIGKILL
+LEAVES_WITHIN = 60.0  # the same for one that has others to give what it holds to
 DRAINS_WITHIN = 60.0  # seconds that a pod is given to become empty, when nobody says
 TLS = ("tls_ca", "tls_cert", "tls_key")
 AWAY = frozenset({Phase.WAITING, Phase.ENDED})
@@ -248,19 +248,23 @@ class Cluster:
 
     async def kill(self, name: str, *, again: bool = True) -> None:
         """SIGKILL; returns when it is gone. `again` False: it stays away until `begin`."""
-        await self._end(name, signal.SIGKILL, again)
-
-    async def stop(self, name: str, *, again: bool = True) -> None:
-        """SIGTERM, as when a node is drained; returns when the process is gone."""
-        await self._end(name, signal.SIGTERM, again)
-
-    async def _end(self, name: str, number: signal.Signals, again: bool) -> None:
         pod = self.pod(name)
+        await self._end(pod, pod.leave(0.0), again)
+
+    async def stop(self, name: str, *, again: bool = True, within: float = LEAVES_WITHIN) -> bool:
+        """SIGTERM, as when a node is drained; returns when the process is gone.
+
+        False: it did not go within so many seconds, and was killed.
+        """
+        pod = self.pod(name)
+        return await self._end(pod, pod.leave(within), again)
+
+    async def _end(self, pod: Pod, ending: Awaitable[bool], again: bool) -> bool:
         pod.again = self.again and again
         meant = pod.pid
-        pod.signal(number)
-        await pod.gone()
+        by_itself = await ending
         await self.until(lambda: pod.pid not in {0, meant} or pod.phase in AWAY)
+        return by_itself
 
     def begin(self, name: str) -> None:
         """Start one again that has ended; nothing happens to one that runs."""

@@ -130,10 +130,15 @@ class Pod:
         if self._child is not None:
             self._child.signal(number)
 
-    async def gone(self) -> None:
-        """Wait for the end of the process that runs now."""
-        if self._child is not None:
-            await self._child.gone()
+    async def leave(self, within: float) -> bool:
+        """End the process that runs now: SIGTERM, SIGKILL after so many seconds, at once for 0.
+
+        Whether it went by itself. True where there was none.
+        """
+        if self._child is None or not self._child.running:
+            return True
+        status = await (self._child.end(within) if within else self._child.kill())
+        return status != -signal.SIGKILL
 
     def pause(self) -> None:
         """SIGSTOP."""

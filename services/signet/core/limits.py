@@ -376,6 +376,9 @@ LEAVE_AGAIN = 5.0
 # How long a process that has left may take to give everything back; then it ends all the same.
 # Raise: one whose store is away ends later. Lower: what was not sent yet (hints) is lost more often.
 STOP_TIME = 10.0
+# How long a process that has left may take to give everything back; then it ends all the same.
+# Raise: one whose store is away ends later. Lower: what was not sent yet (hints) is lost more often.
+STOP_TIME = 10.0
 # How long keys goes on answering after it was asked to leave. Lower: who balances loads sends some
 # requests to a pod that is gone.
 KEYS_LAST = 2.0

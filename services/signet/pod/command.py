@@ -18,13 +18,14 @@ import uvloop
 
 from signet import settings as table
 from signet.adapters.schema import COMMAND, OldSchema
-from signet.core.limits import LEAVE_AGAIN
+from signet.core.limits import LEAVE_AGAIN, STOP_TIME
 from signet.data_folder import FolderInUse
+from signet.pod.ending import end_within
 from signet.pod.listening import PortTaken
 from signet.pod.pod import Build, Pod
 from signet.pod.stores import StoreRefused
 from signet.pod.tls import BadCertificates
-from signet.ports.inbox import StoreUnavailable
+from signet.ports.inbox import OtherShards, StoreUnavailable
 from signet.ports.members import Kind
 from signet.settings import BadSettings
 from signet.telemetry import logs
@@ -110,6 +111,7 @@ async def serve(pod: Pod, build: Build, as_json: bool) -> None:
     else:
         print(_line(pod.listens), file=sys.stderr, flush=True)  # noqa: T201
     await pod.ended.wait()
+    end_within(STOP_TIME)
     await pod.stop()
 
 
@@ -124,6 +126,9 @@ def refusal_of(error: Exception) -> Refusal | None:
     match error:
         case BadSettings() | BadCertificates():
             return Refusal("SETTINGS", str(error), "signet settings lists them", SETTINGS)
+        case OtherShards():
+            advice = "they stay in that number for good: set SIGNET_SHARDS to it"
+            return Refusal("SHARDS", str(error), advice, SETTINGS)
         case PortTaken():
             text = f"port {error.port} ({error.setting}) is taken by another program"
             advice = f"give another; 0 takes a free one (SIGNET_{error.setting.upper()})"

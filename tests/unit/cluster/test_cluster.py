@@ -100,7 +100,7 @@ async def test_a_pod_whose_port_was_taken_meanwhile_comes_back_on_another(tmp_pa
 
 @pytest.mark.parametrize("end", [Cluster.kill, Cluster.stop])
 async def test_a_pod_stays_away_when_told_so_until_it_is_begun(
-    tmp_path: Path, end: Callable[..., Awaitable[None]]
+    tmp_path: Path, end: Callable[..., Awaitable[object]]
 ) -> None:
     async with small(tmp_path, router=1) as cluster, patient():
         await end(cluster, "router-0", again=False)
@@ -133,6 +133,24 @@ async def test_a_paused_pod_ends_with_the_others(tmp_path: Path) -> None:
             pid = cluster.pod("router-0").pid
             cluster.pause("router-0")
         assert not psutil.pid_exists(pid)
+
+
+async def test_a_pod_that_does_not_end_is_killed_after_its_time_and_its_stubbornness_told(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "router-1.stays").touch()
+    async with small(tmp_path, router=2) as cluster, patient():
+        pid = cluster.pod("router-1").pid
+        assert await cluster.stop("router-0")
+        assert not await cluster.stop("router-1", within=0.5)
+        assert not psutil.pid_exists(pid)
+
+
+async def test_a_paused_pod_that_is_asked_to_end_goes_on_and_ends(tmp_path: Path) -> None:
+    async with small(tmp_path, router=1) as cluster, patient():
+        cluster.pause("router-0")
+        assert await cluster.stop("router-0", again=False)
 
 
 async def test_one_more_can_be_added_and_removed(tmp_path: Path) -> None:
