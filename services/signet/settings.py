@@ -167,8 +167,9 @@ class Settings(BaseSettings):
     )
     public_websocket: str = Field(
         "",
-        description="Gateways: where clients may be sent to this very pod, `wss://…`. Keys and"
-        " `signet run`: the entrance that clients are told to open. Empty: where it listens.",
+        description="Gateways: where clients may be sent to this very pod, `wss://…`; `-`: nowhere,"
+        " they cannot reach single pods. Keys and `signet run`: the entrance that clients are told"
+        " to open. Empty: where it listens.",
     )
     public_grpc: str = Field(
         "", description="The same for gRPC, `host:port`; empty: where it listens."

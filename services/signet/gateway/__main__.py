@@ -3,7 +3,7 @@
 import typer
 
 from signet.adapters.token_keys_http import TokenKeys
-from signet.gateway.configured import gateway_config, resume_key
+from signet.gateway.configured import gateway_config, public_addresses, resume_key
 from signet.gateway.gateway import Gateway
 from signet.gateway.link_grpc import GrpcRouters
 from signet.pod.command import command_of
@@ -27,15 +27,13 @@ async def build(pod: Pod) -> Running:
     ws, scheme = ("wss", "grpcs://") if settings.public_tls_cert else ("ws", "")
     websocket, grpc = gateway.websocket_address, gateway.grpc_address
     here = f"{ws}://{pod.advertised(websocket[1])}/v1/connect", pod.advertised(grpc[1])
-    bare = settings.public_grpc.rpartition("://")[2]  # its scheme is that of the entrance (S7)
-    public = (settings.public_websocket or here[0], bare or here[1])
     listens = {
         "websocket": f"{ws}://{address(websocket)}/v1/connect",
         "grpc": f"{scheme}{address(grpc)}",
     }
     return Running(
         service=gateway,
-        public=" ".join(public),
+        public=public_addresses(settings, *here),
         listens=listens,
         lacks=lambda: "" if tokens.known else "the keys of tokens are not known yet",
     )

@@ -4,6 +4,8 @@ from signet.data_folder import DataFolder
 from signet.gateway.config import GatewayConfig
 from signet.settings import Settings, key_of
 
+NOWHERE = "-"  # clients cannot reach single gateways
+
 
 def gateway_config(settings: Settings, name: str, resume_key: bytes) -> GatewayConfig:
     """The same for `signet run` and for a gateway process."""
@@ -29,3 +31,13 @@ def gateway_config(settings: Settings, name: str, resume_key: bytes) -> GatewayC
 def resume_key(settings: Settings, folder: DataFolder) -> bytes:
     """The setting's, or else the folder's, which the gateways of one machine share."""
     return key_of(settings.resume_key) or folder.key("resume")
+
+
+def public_addresses(settings: Settings, websocket: str, grpc: str) -> str:
+    """Where clients may be sent to this very gateway, as in Member.public; '' for nowhere.
+
+    `websocket` and `grpc` are where it listens: what counts where the settings say nothing.
+    """
+    bare = settings.public_grpc.rpartition("://")[2]  # its scheme is that of the entrance (S7)
+    found = settings.public_websocket or websocket, bare or grpc
+    return " ".join(address for address in found if address != NOWHERE)
