@@ -44,5 +44,6 @@ async def test_a_cluster_under_chaos_keeps_what_it_promised() -> None:
 
 @pytest.mark.timeout(500)
 @pytest.mark.lane("cassandra")
-async def test_a_cluster_on_real_stores_under_chaos_keeps_what_it_promised() -> None:
-    await chaos("--stores", "real")
+@pytest.mark.parametrize("members", ["redis", "zookeeper"])
+async def test_a_cluster_on_real_stores_under_chaos_keeps_what_it_promised(members: str) -> None:
+    await chaos("--stores", "real", "--members", members)

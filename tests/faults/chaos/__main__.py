@@ -22,7 +22,7 @@ from tests.faults.chaos.many_processes import ManyProcesses
 from tests.faults.chaos.one_process import OneProcess
 from tests.faults.chaos.run import Chaos, Size
 from tests.faults.chaos.stores import Embedded
-from tests.faults.chaos.stores_real import NAMES, Real
+from tests.faults.chaos.stores_real import MEMBERS, Real, names
 from tests.faults.chaos.system import System
 from tests.support.lanes import LANES
 
@@ -36,6 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--stores", choices=("embedded", "real"), default="embedded")
+    parser.add_argument("--members", choices=MEMBERS, default="redis", help="of real stores")
     parser.add_argument("--one", action="store_true", help="`signet run`, not a cluster")
     parser.add_argument("--keep", action="store_true", help="stores and logs, in any case")
     parser.add_argument("--people", type=int, default=200)
@@ -48,7 +49,8 @@ def arguments() -> argparse.Namespace:
 def system_of(asked: argparse.Namespace, folder: Path) -> System:
     if asked.one:
         return OneProcess(folder)
-    stores = Real(folder) if asked.stores == "real" else Embedded(folder / "cluster")
+    embedded = asked.stores == "embedded"
+    stores = Embedded(folder / "cluster") if embedded else Real(folder, asked.members)
     return ManyProcesses(folder, stores, asked.seed)
 
 
@@ -76,7 +78,7 @@ def play() -> int:
     """What went wrong can be looked at in the folder; what went well leaves nothing behind."""
     asked = arguments()
     if asked.stores == "real" and not partition.inside():
-        for name in NAMES:
+        for name in names(asked.members):
             LANES[name].fetch(say)  # a namespace of our own reaches nobody
     if not partition.inside() and not partition.possible():
         partition.enter(sys.argv[1:])

@@ -32,6 +32,7 @@ ROUTERS_HOST = "127.0.0.2"  # at which the proxies listen, on the ports of their
 SHARDS = 128  # each costs a light-weight transaction at every change of its owner
 LEAVES = 5  # seconds that a pod has after SIGTERM
 READY_WITHIN = 15.0  # seconds: what is broken beside it may keep it from being ready for longer
+PARTED_FROM_STORES = 0.5  # of the partitions, where stores are servers
 GRACE = 30  # seconds from SIGTERM to kill -9
 ENDS = {Kind.KILL: Way(2, 0.0, 0.0, 10.0), Kind.TERM: Way(2, 0.0, 0.0, 10.0)}
 LEASE = Way(1, 5.0, 8.0, 4.0)  # longer than a lease: two owners at once, for a moment
@@ -177,12 +178,10 @@ class ManyProcesses:
         """
         name = fault.part
         async with self._one_of[name.rpartition("-")[0]]:
-            try:
-                end = self._cluster.kill if fault.kind is Kind.KILL else self._cluster.stop
-                await asyncio.wait_for(end(name), GRACE)
-            except TimeoutError:
-                self._stubborn.append(name)
+            if fault.kind is Kind.KILL:
                 await self._cluster.kill(name)
+            elif not await self._cluster.stop(name, within=GRACE):
+                self._stubborn.append(name)
             ended = time.monotonic()
             await self._up(name)
             with contextlib.suppress(NotReady):
@@ -198,18 +197,19 @@ class ManyProcesses:
                 await asyncio.sleep(1)
 
     async def _part(self, name: str, seconds: float) -> None:
-        """A gateway from a router; a router from all who come to it, or from its stores."""
+        """Gateways from a router, routers from all who come to them; both from their stores."""
         self._parted += 1
         if not inside():
             proxies = [self._proxies.get(name) or self._chance.choice(list(self._proxies.values()))]
             await break_lines(proxies, Fault(0.0, Kind.STALL, name, seconds))
             return
-        pid, ports = self._cluster.pod(name).pid, self._stores.ports
-        if name not in self._links:
-            ports = [self._chance.choice(list(self._links.values()))]
-        elif not ports or self._chance.random() < 0.5:
-            ports = [*self._links.values()]
-        async with partition(pid, ports):
+        links, stores = list(self._links.values()), self._stores.ports
+        of_others = links if name in self._links else [self._chance.choice(links)]
+        of_stores = [stores[kind] for kind in (name.rpartition("-")[0], "any") if kind in stores]
+        ports = of_others
+        if of_stores and self._chance.random() < PARTED_FROM_STORES:
+            ports = list(self._chance.choice(of_stores))
+        async with partition(self._cluster.pod(name).pid, ports):
             await asyncio.sleep(seconds)
 
     async def _link(self, proxy: LinkProxy, fault: Fault) -> None:

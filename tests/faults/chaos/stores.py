@@ -19,8 +19,8 @@ class Stores(Protocol):
     def parts(self) -> Sequence[Part]: ...
 
     @property
-    def ports(self) -> Collection[int]:
-        """Of the servers; none where there are only files."""
+    def ports(self) -> Mapping[str, Collection[int]]:
+        """From which pods can be parted: of `any` kind, and of that kind alone. Files have none."""
         ...
 
     async def start(self) -> Mapping[str, str]:
@@ -40,7 +40,7 @@ class Embedded:
     def __init__(self, data: Path) -> None:
         self._data = data
         self.parts = [Part(name, FILE) for name in FILES]
-        self.ports: list[int] = []
+        self.ports: dict[str, list[int]] = {}
 
     async def start(self) -> dict[str, str]:
         return {}

@@ -1,13 +1,13 @@
-"""Cassandra, PostgreSQL, Redis, Kafka: the lanes' servers, stopped, killed, slow.
+"""Cassandra, PostgreSQL, Redis, Kafka, and ZooKeeper if it has the members: stopped, killed, slow.
 
-Pods reach each server at a port of this process, where bytes can be delayed; Kafka alone at its
-own, because a broker tells clients where it is.
+They are the lanes' servers. Pods reach each at a port of this process, where bytes can be delayed;
+Kafka tells its clients to come to that port.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from signet.pod.migrate import migrate
@@ -15,41 +15,54 @@ from signet.settings import Settings
 from tests.faults.chaos.doors import LOOPBACK, Door
 from tests.faults.chaos.faults import Fault, Kind, Part, Way
 from tests.faults.chaos.system import LATE
-from tests.support.lanes import LANES, Server
+from tests.support.lanes import LANES, Server, free_port, kafka
 from tests.support.lanes.postgres import dsn
 
+MEMBERS = ("redis", "zookeeper")  # which of them says who is there
 NAMES = ("cassandra", "postgres", "redis", "kafka")
-STOP = Way(1, 0.5, 6.0, 3.0)
-RESTART = Way(0.7, 0.0, 0.0, 8.0)
-SLOW = Way(0.7, 1.0, 4.0, 2.0)
-WAYS = {Kind.STOP: STOP, Kind.RESTART: RESTART, Kind.SLOW: SLOW}
-WITHOUT_DOOR = {Kind.STOP: STOP, Kind.RESTART: RESTART}
+WAYS = {
+    Kind.STOP: Way(1, 0.5, 6.0, 3.0),
+    Kind.RESTART: Way(0.7, 0.0, 0.0, 8.0),
+    Kind.SLOW: Way(0.7, 1.0, 4.0, 2.0),
+}
+
+
+def names(members: str) -> Sequence[str]:
+    """The servers of a run. Redis has presence and limits in any case."""
+    return [*NAMES, *({members} - set(NAMES))]
 
 
 class Real:
     """See `Stores`. Raises LaneUnavailableError where a server cannot be had."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, members: str) -> None:
+        self._members, self._names = members, names(members)
         self._servers: dict[str, Server] = {}
-        for name in NAMES:
+        self._doors: dict[str, Door] = {}
+        for name in self._names:
+            self._doors[name] = Door(lambda name=name: [(LOOPBACK, self._servers[name].port)])  # type: ignore[misc]
             where = folder / name
             where.mkdir()
-            self._servers[name] = LANES[name].make(where, print)
-        self._doors = {
-            name: Door(lambda server=server: [(LOOPBACK, server.port)])  # type: ignore[misc]
-            for name, server in self._servers.items()
-            if name != "kafka"
-        }
+            self._servers[name] = self._make(name, where)
         self._data = folder / "migrate"
+
+    def _make(self, name: str, where: Path) -> Server:
+        if name != "kafka":
+            return LANES[name].make(where, print)
+        self._doors[name].port = free_port()  # known before the door is open: Kafka tells it
+        return kafka.make(where, print, told=self._doors[name].port)
 
     @property
     def parts(self) -> Sequence[Part]:
-        return [Part(name, WAYS if name in self._doors else WITHOUT_DOOR) for name in NAMES]
+        return [Part(name, WAYS) for name in self._names]
 
     @property
-    def ports(self) -> list[int]:
-        """Of Cassandra alone: a router that does not reach it loses its lease."""
-        return [self._doors["cassandra"].port]
+    def ports(self) -> Mapping[str, Collection[int]]:
+        """A router that does not reach Cassandra loses its lease; without members none moves."""
+        return {
+            "router": [self._doors["cassandra"].port],
+            "any": [self._doors[self._members].port],
+        }
 
     async def start(self) -> dict[str, str]:
         await asyncio.gather(*(asyncio.to_thread(one.start) for one in self._servers.values()))
@@ -62,14 +75,13 @@ class Real:
     def _urls(self) -> dict[str, str]:
         at = {name: f"{LOOPBACK}:{door.port}" for name, door in self._doors.items()}
         postgres = self._servers["postgres"]
-        redis = f"redis://{at['redis']}"
         return {
             "inbox": f"cassandra://{at['cassandra']}/signet",
             "directory": dsn(postgres).replace(postgres.url, at["postgres"]),
-            "members": redis,
-            "presence": redis,
-            "limits": redis,
-            "events": f"kafka://{self._servers['kafka'].url}?partitions=4&replicas=1",
+            "members": f"{self._members}://{at[self._members]}",
+            "presence": f"redis://{at['redis']}",
+            "limits": f"redis://{at['redis']}",
+            "events": f"kafka://{at['kafka']}?partitions=4&replicas=1",
         }
 
     async def suffer(self, fault: Fault) -> float:

@@ -23,13 +23,20 @@ def fetch(say: Say) -> list[str]:
     return fetch_java("kafka", VERSION, lambda folder, options: _make(folder, options, say), say)
 
 
-def make(folder: Path, say: Say) -> Server:
-    return _make(folder, fetch(say), say)
+def make(folder: Path, say: Say, told: int = 0) -> Server:
+    """`told` is the port at which clients are told to come, where it is not its own."""
+    return _make(folder, fetch(say), say, told)
 
 
-def _make(folder: Path, archive: list[str], say: Say) -> Server:
+def _make(folder: Path, archive: list[str], say: Say, told: int = 0) -> Server:
     port = free_port()
-    where = {"HOST": LOOPBACK, "PORT": port, "CONTROLLER_PORT": free_port(), "LANE": folder}
+    where = {
+        "HOST": LOOPBACK,
+        "PORT": port,
+        "TOLD_PORT": told or port,
+        "CONTROLLER_PORT": free_port(),
+        "LANE": folder,
+    }
     config = render("kafka.properties", folder / "server.properties", **where)
     _format(folder / "data")
     jar_folder = jars("kafka", VERSION, say)
