@@ -73,9 +73,13 @@ class Leader:
         self._thread.start()
 
     def stop(self) -> None:
-        """Give the lease back (E4). Writes must have ended."""
+        """Try no more, and give the lease back (E4). Writes must have ended."""
         self._ending.set()
         self._thread.join(timeout=self._lease_s)
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Let the next one lead at once. Not for use beside the thread."""
         if not self.leads:
             return
         self._until = 0.0

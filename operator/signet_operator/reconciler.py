@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-log = structlog.get_logger()
+from signet_operator.cache import Key
 
-Key = tuple[str, str]
-"""Namespace and name of a MessagingCluster."""
+log = structlog.get_logger()
 
 GATHER_S = 0.2  # events come in bursts: one look for all of them
 RETRY_S = (1.0, 60.0)  # first and longest wait after a look that failed

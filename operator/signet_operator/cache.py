@@ -1,0 +1,78 @@
+"""What the watches have brought, by cluster: a reading of kopf's indices.
+
+kopf runs no handler before all indices are filled for the first time, so a look never takes "not
+seen yet" for "not there".
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from signet_operator.observe import Children, Object
+
+Key = tuple[str, str]
+"""Namespace and name of a MessagingCluster."""
+
+INDICES = ("clusters", "pools", "sets", "pods", "revisions", "jobs", "nodes")
+
+
+class Cache:
+    """`attach` comes from each handler; until the first, nothing is known."""
+
+    def __init__(self) -> None:
+        self._indices: Mapping[str, Any] = {}
+        self._last: dict[str, Object] = {}
+        self._asked: dict[Key, Any] = {}
+
+    def attach(self, kwargs: Mapping[str, Any]) -> None:
+        """Kopf hands its indices to handlers as arguments; they stay the same objects."""
+        if not self._indices:
+            self._indices = {name: kwargs[name] for name in INDICES if name in kwargs}
+
+    @property
+    def filled(self) -> bool:
+        """Whether kopf has listed everything once."""
+        return bool(self._indices)
+
+    def keys(self) -> list[Key]:
+        """All clusters."""
+        return list(self._indices.get("clusters", ()))
+
+    def cluster(self, key: Key) -> Object | None:
+        """None: it is gone."""
+        found = self._values("clusters", key)
+        return found[0] if found else None
+
+    def children(self, key: Key) -> Children:
+        """What belongs to it by its labels."""
+        return Children(
+            pools=self._values("pools", key),
+            sets=self._values("sets", key),
+            pods=self._values("pods", key),
+            revisions=self._values("revisions", key),
+            jobs=self._values("jobs", key),
+            nodes={name: all(said) for name, said in self._indices.get("nodes", {}).items()},
+        )
+
+    def _values(self, index: str, key: Key) -> tuple[Object, ...]:
+        found = self._indices.get(index, {})
+        return tuple(found[key]) if key in found else ()
+
+    def swap(self, uid: str, new: Object | None) -> Object | None:
+        """Keep an object as it was last told; the one before. None: it is gone."""
+        old = self._last.pop(uid, None)
+        if new is not None:
+            self._last[uid] = new
+        return old
+
+    def asked(self, key: Key, body: Mapping[str, Any]) -> bool:
+        """Whether what is asked of a cluster differs from before; its status is our own writing."""
+        meta = body["metadata"]
+        now = (
+            meta.get("uid"),
+            meta.get("generation"),
+            dict(meta.get("annotations") or {}),
+            dict(meta.get("labels") or {}),
+            meta.get("deletionTimestamp"),
+        )
+        old, self._asked[key] = self._asked.get(key), now
+        return old != now
