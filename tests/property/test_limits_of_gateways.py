@@ -9,7 +9,7 @@ from signet.core.errors import Code, SignetError
 from signet.core.ids import DeviceAddress, DeviceId, SessionId, UserId
 from signet.core.limits import BACKOFF_CAP
 from signet.core.resume import TOKEN_BYTES, Resume, issue, redeem
-from signet.gateway.admission import Admission
+from signet.gateway.admission import Admission, Patience
 from signet.gateway.wheel import Wheel
 
 STEPS = st.lists(st.floats(0, 3, allow_nan=False), max_size=60)
@@ -88,6 +88,33 @@ def test_streams_and_handshakes_are_bounded(most: int) -> None:
 def test_nobody_is_told_to_stay_away_for_long(storm: int) -> None:
     admission = Admission(streams=0, handshakes=0, burst=1, rate=50, now=0.0)
     assert all(1.0 <= admission.admit(0.0) <= BACKOFF_CAP + 1 for _ in range(storm))
+
+
+def test_a_full_house_is_waited_for_as_long_as_its_handshakes_end() -> None:
+    patience, now = Patience(100, 10.0), 0.0
+    assert patience.full(now) == patience.window == 1.0
+    for _ in range(40):  # ten in each second, as if each took its ten seconds
+        now += 0.1
+        patience.ended()
+        assert 0 < patience.full(now) <= patience.window
+
+
+def test_where_they_do_not_end_nobody_waits_until_they_do_again() -> None:
+    patience = Patience(100, 10.0)
+    assert patience.full(0.0) == 1.0
+    for _ in range(9):
+        patience.ended()
+    assert patience.full(0.9) == pytest.approx(0.1)
+    assert patience.full(1.0) == patience.full(1.9) == 0.0
+    for _ in range(10):
+        patience.ended()
+    assert patience.full(2.0) == 1.0
+
+
+def test_a_house_that_fills_after_a_quiet_time_is_waited_for_again() -> None:
+    patience = Patience(100, 10.0)
+    assert (patience.full(0.0), patience.full(1.0)) == (1.0, 0.0)
+    assert patience.full(3.5) == 1.0
 
 
 # --- the wheel ----------------------------------------------------------------------------------

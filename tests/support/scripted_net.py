@@ -8,7 +8,7 @@ from signet.client.connection import Connection
 from signet.client.environment import Environment
 from signet.client.events import ConnectionState
 from signet.client.greeting import Hints
-from signet.client.transports.stream import Arrivals
+from signet.client.transports.stream import Arrivals, TurnedAway
 from signet.core.errors import Code, SignetError
 from signet.core.ids import START
 from signet.v1 import messaging_pb2 as pb
@@ -73,6 +73,7 @@ class Net:
         self.down: set[str] = set()
         self.alive = True
         self.displaces = False  # as gateways do: a second Hello ends the first stream, first
+        self.full: TurnedAway | None = None  # what one hears who comes
         self.login: SignetError | None = None  # how the keys service refuses one
         self.welcome: Callable[[], pb.Welcome] = lambda: pb.Welcome(heartbeat_seconds=30)
 
@@ -80,6 +81,8 @@ class Net:
         self.tried.append((now(), address))
         if address in self.down:
             raise ConnectionRefusedError(address)
+        if self.full is not None:
+            raise self.full
         self.lines.append(Line(self, address))
         return self.lines[-1]
 

@@ -65,7 +65,9 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(folder: Path, transport: Transport) -> AsyncIterator[Cluster]:
+async def cluster(
+    folder: Path, transport: Transport, **of_the_second: Any
+) -> AsyncIterator[Cluster]:
     links: list[Routers] = []
 
     def keep(routers: Routers) -> Routers:
@@ -80,7 +82,8 @@ async def cluster(folder: Path, transport: Transport) -> AsyncIterator[Cluster]:
         await server.start()
         stack.push_async_callback(server.stop)
         config = gateway_config(settings, "another", DataFolder(folder / "server").key("resume"))
-        second = Gateway(replace(config, name="gateway-1"), links[0], NoKeys())
+        config = replace(config, **({"name": "gateway-1"} | of_the_second))
+        second = Gateway(config, links[0], NoKeys())
         await second.start()
         stack.push_async_callback(second.stop)
         assert server.gateway is not None

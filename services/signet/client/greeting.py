@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from signet.client.transports.stream import Dial, Stream, StreamEnded
+from signet.client.transports.stream import Dial, Stream, StreamEnded, TurnedAway
 from signet.core.errors import Code
 from signet.core.ids import Position
 from signet.core.limits import HELLO_TIMEOUT
@@ -47,7 +47,7 @@ class Memory(Protocol):
 
 
 class Refused(Exception):
-    """The stream ended with a `Close`, before or after its Welcome; or it broke (None)."""
+    """The stream ended with a `Close`, or there was no room for it; or it broke (None)."""
 
     def __init__(self, code: Code | None, retry_after: float = 0.0) -> None:
         super().__init__(code.name if code else "the stream broke")
@@ -94,7 +94,10 @@ class Greeter:
         hints = await self._memory.next_hello(self._raise_by)
         resume = hints.resume_token if self._use_resume else b""
         token = "" if resume else await self._token()
-        stream = await self._dial(address)
+        try:
+            stream = await self._dial(address)
+        except TurnedAway as error:
+            raise Refused(error.code, error.retry_after) from error
         try:
             stream.send(ClientFrame(hello=_hello(hints, token, resume)))
             async with asyncio.timeout(WELCOME_TIMEOUT):

@@ -94,6 +94,12 @@ class Hub:
         metrics.STREAMS.labels(transport).inc()
         return session
 
+    def not_now(self) -> SignetError:
+        """What one is told who finds no room even for a handshake."""
+        if self.refusing is not None:
+            return SignetError(self.refusing)
+        return SignetError(Code.OVERLOADED, retry_after_s=self.admission.slot(self.clock()))
+
     def greeted(self, session: Session, *, resumed: bool) -> None:
         """A stream became ACTIVE."""
         self.admission.greeted()

@@ -1,7 +1,8 @@
 """The stream over WebSocket (picows): one binary message a frame, subprotocol `signet.v1`.
 
 Whatever is refused is refused after the upgrade, by a `Close` frame with its code and then the
-WebSocket close of that code, because browsers see nothing before it (T2). Compression is never
+WebSocket close of that code, because browsers see nothing before it (T2); only where there is no
+room for a handshake, an HTTP answer says it (turning_away.py). Compression is never
 negotiated. Frames of one turn of the loop leave in one system call: uvloop gathers writes.
 """
 
@@ -30,7 +31,7 @@ class WebSocketServer:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._acceptor = Acceptor(hub.config, self._protocol, hub.certificate)
+        self._acceptor = Acceptor(hub.config, self._protocol, hub.certificate, hub.not_now)
         self._edges: set[WebSocketEdge] = set()
 
     @property

@@ -7,6 +7,7 @@ import pytest
 from signet.client.errors import StoreFailed, refusal
 from signet.client.events import ConnectionState
 from signet.client.greeting import Hints
+from signet.client.transports.stream import TurnedAway
 from signet.core.errors import Code
 from signet.core.limits import (
     BACKOFF_CAP,
@@ -280,6 +281,22 @@ async def test_no_hurry_goes_before_the_time_that_the_server_gave() -> None:
         connection.reconnect()
         await device.until(lambda: len(net.lines) == 2)
         assert now() - start == pytest.approx(7)
+
+
+@in_virtual_time
+async def test_who_found_no_room_for_a_stream_comes_when_it_was_told_and_no_sooner() -> None:
+    net, device = Net(), Device()
+    async with connected(net, device) as connection:
+        await online(device)
+        net.full = TurnedAway(Code.OVERLOADED, 7.0)
+        net.lines[0].end(Code.DRAINING)
+        await device.until(lambda: len(net.tried) == 2 and device.state is WAITING)
+        turned_away = now()
+        connection.reconnect()
+        await device.until(lambda: len(net.tried) == 3)
+        assert now() - turned_away == pytest.approx(7)
+        net.full = None
+        await online(device)
 
 
 @in_virtual_time

@@ -11,8 +11,9 @@ import websockets
 
 from signet.client import Client, Environment, MessageReceived
 from signet.client.transports import grpc_stream, websocket
-from signet.client.transports.stream import StreamEnded
+from signet.client.transports.stream import StreamEnded, TurnedAway
 from signet.core.errors import Code
+from signet.core.limits import BACKOFF_CAP
 from signet.v1 import messaging_pb2 as pb
 from tests.support.small_server import SmallServer, SmallStream
 
@@ -131,6 +132,77 @@ async def test_nobody_at_the_address_is_a_connection_error_at_once(
     with pytest.raises(ConnectionError):
         async with asyncio.timeout(grpc_stream.CONNECT_TIMEOUT / 3):
             await dial(address)  # type: ignore[operator]
+
+
+@asynccontextmanager
+async def door_that_says(answer: str) -> AsyncIterator[str]:
+    """What answers each request so, and ends: its address."""
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer.encode())
+        writer.close()
+
+    async with await asyncio.start_server(say, "127.0.0.1", 0) as door:
+        yield f"ws://127.0.0.1:{door.sockets[0].getsockname()[1]}/v1/connect"
+
+
+SIGNET = "signet-code: OVERLOADED\r\nRetry-After: 3\r\nretry-after-ms: 2100\r\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "code", "seconds"),
+    [
+        ("503 Not now", SIGNET, Code.OVERLOADED, 2.1),
+        ("503 Going", "signet-code: DRAINING\r\n", Code.DRAINING, 0.0),
+        ("503 Of a proxy", "Retry-After: 7\r\n", None, 7.0),
+        ("429 Of a proxy", "Retry-After: 86400\r\n", None, BACKOFF_CAP),
+    ],
+)
+async def test_an_http_answer_in_place_of_the_upgrade_says_when_to_come(
+    status: str, headers: str, code: Code | None, seconds: float
+) -> None:
+    async with door_that_says(f"HTTP/1.1 {status}\r\n{headers}\r\n") as address:
+        with pytest.raises(TurnedAway) as told:
+            await websocket.dial(address)
+    assert (told.value.code, told.value.retry_after) == (code, seconds)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "503 Nothing more",
+        "503 A date\r\nRetry-After: Wed, 21 Oct 2037 07:28:00 GMT",
+        "404 Not here\r\nRetry-After: 5",
+        "503 Unheard of\r\nsignet-code: NO_SUCH_CODE\r\nretry-after-ms: 5000",
+    ],
+)
+async def test_an_answer_that_names_no_time_that_we_know_is_a_connection_error(answer: str) -> None:
+    async with door_that_says(f"HTTP/1.1 {answer}\r\n\r\n") as address:
+        with pytest.raises(ConnectionError) as failed:
+            await websocket.dial(address)
+    assert not isinstance(failed.value, TurnedAway)
+
+
+async def test_a_grpc_status_without_a_close_says_as_much() -> None:
+    async def connect(_: object, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        said = (("signet-code", "OVERLOADED"), ("retry-after-ms", "2100"))
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "", said)
+
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(connect)
+    front = grpc.aio.server()
+    service = grpc.method_handlers_generic_handler("signet.v1.Messaging", {"Connect": handler})
+    front.add_generic_rpc_handlers((service,))
+    port = front.add_insecure_port("127.0.0.1:0")
+    await front.start()
+    stream = await grpc_stream.dial(f"127.0.0.1:{port}")
+    (frame,) = await stream.receive()
+    assert Code(frame.close.code) is Code.OVERLOADED
+    assert frame.close.retry_after_ms == 2100
+    with pytest.raises(StreamEnded):
+        await stream.receive()
+    await stream.close()
+    await front.stop(0)
 
 
 @pytest.mark.parametrize("dial", [websocket.dial, grpc_stream.dial], ids=["websocket", "grpc"])

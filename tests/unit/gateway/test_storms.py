@@ -116,6 +116,7 @@ async def test_connections_that_say_nothing_are_bounded(tmp_path: Path, tls: boo
             _, writer = await asyncio.open_connection(*address, ssl=secure)
             stack.callback(writer.close)
         assert not await is_served(address, secure)
+        assert here.gateway.load() <= 1
 
 
 async def test_who_comes_while_all_handshakes_are_taken_waits_for_one_of_them(

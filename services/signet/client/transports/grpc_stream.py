@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 import grpc
 from grpc import ChannelConnectivity as Connectivity
 
-from signet.client.transports.stream import Arrivals
+from signet.client.transports.stream import Arrivals, said_code, said_milliseconds
 from signet.core.limits import MAX_FRAME
-from signet.v1.messaging_pb2 import ClientFrame, ServerFrame
+from signet.v1.convert import wire_code
+from signet.v1.messaging_pb2 import ClientFrame, Close, ServerFrame
 
 CONNECT = "/signet.v1.Messaging/Connect"
 CONNECT_TIMEOUT = 15.0  # until the channel is ready. Lower: slow networks cannot connect.
@@ -34,7 +35,7 @@ class GrpcStream:
         )
         self._call = connect(self._frames())
         self._reading = asyncio.create_task(self._read())
-        self._closed = False
+        self._closed = self._closes = False
 
     def send(self, frame: ClientFrame) -> None:
         if not self._closed:
@@ -61,10 +62,24 @@ class GrpcStream:
         try:
             async for frame in self._call:
                 self._arrivals.add(frame)
-        except (grpc.aio.AioRpcError, asyncio.CancelledError):
-            pass  # the Close frame that came before says why
+                self._closes |= frame.HasField("close")
+        except grpc.aio.AioRpcError as error:
+            if not self._closes and (close := _close_of(error)) is not None:
+                self._arrivals.add(close)
+        except asyncio.CancelledError:
+            pass
         finally:
             self._arrivals.end()
+
+
+def _close_of(error: grpc.aio.AioRpcError) -> ServerFrame | None:
+    """The `Close` that did not come, from what the status carries of it (T5)."""
+    said = {key: str(value) for key, value in error.trailing_metadata() or ()}
+    code = said_code(said.get("signet-code", ""))
+    if code is None:
+        return None
+    retry_after_ms = said_milliseconds(said.get("retry-after-ms", ""))
+    return ServerFrame(close=Close(code=wire_code(code), retry_after_ms=retry_after_ms))
 
 
 async def dial(address: str) -> GrpcStream:

@@ -9,11 +9,20 @@ from typing import Protocol
 
 from google.protobuf.message import DecodeError
 
+from signet.core.errors import Code
 from signet.v1.messaging_pb2 import ClientFrame, ServerFrame
 
 
 class StreamEnded(Exception):
     """Nothing more comes. A `Close` frame, if there was one, was given out before."""
+
+
+class TurnedAway(ConnectionError):
+    """There was no room for a stream: when to come, in seconds, and why where that was said."""
+
+    def __init__(self, code: Code | None, retry_after: float) -> None:
+        super().__init__(code.name if code else "not now")
+        self.code, self.retry_after = code, retry_after
 
 
 class Stream(Protocol):
@@ -37,7 +46,18 @@ class Stream(Protocol):
 
 
 Dial = Callable[[str], Awaitable[Stream]]
-"""Opens a stream to an address. Raises OSError (also TimeoutError) where nobody answers."""
+"""Opens a stream to an address. Raises OSError (also TimeoutError) where nobody answers, TurnedAway
+among it where somebody does, and says when to come."""
+
+
+def said_code(name: str) -> Code | None:
+    """The code that headers or trailers name; None: none that is known here."""
+    return Code.__members__.get(name)
+
+
+def said_milliseconds(text: str) -> int:
+    """A number that they say, within 32 bits; 0: none."""
+    return min(int(text), 2**32 - 1) if text.isascii() and text.isdecimal() else 0
 
 
 class Arrivals:

@@ -4,13 +4,19 @@ import asyncio
 
 import picows
 
-from signet.client.transports.stream import Arrivals
-from signet.core.limits import MAX_FRAME
+from signet.client.transports.stream import (
+    Arrivals,
+    TurnedAway,
+    said_code,
+    said_milliseconds,
+)
+from signet.core.limits import BACKOFF_CAP, MAX_FRAME
 from signet.v1.messaging_pb2 import ClientFrame, ServerFrame
 
 SUBPROTOCOL = "signet.v1"
 CONNECT_TIMEOUT = 15.0  # of TCP, TLS and the upgrade. Lower: slow networks cannot connect.
 _FRAME_ROOM = 4096  # around MAX_FRAME of contents
+_NOT_NOW = (429, 503)  # of a proxy; it is believed for as long as a back-off may take
 
 
 class _Listener(picows.WSListener):
@@ -65,7 +71,7 @@ class WebSocketStream:
 
 
 async def dial(address: str) -> WebSocketStream:
-    """Raises OSError where nobody answers, or what answers is no Signet."""
+    """Raises OSError where nobody answers, or what answers is no Signet; TurnedAway (T2)."""
     try:
         listener = _Listener()
         transport, _ = await picows.ws_connect(
@@ -77,8 +83,24 @@ async def dial(address: str) -> WebSocketStream:
             max_redirects=0,
             read_buffer_init_size=4096,
         )
+    except picows.WSHandshakeError as error:
+        raise _turned_away(error) or ConnectionError(str(error)) from error
     except picows.WSError as error:
         raise ConnectionError(str(error)) from error
     if not listener.connected:  # cut before the upgrade was answered: picows returns as if it were
         raise ConnectionError(f"{address} hung up")
     return WebSocketStream(transport, listener)
+
+
+def _turned_away(error: picows.WSHandshakeError) -> TurnedAway | None:
+    """Where an HTTP answer says when to come: Signet's own, or one of what stands before it."""
+    if error.response is None:
+        return None
+    headers = error.response.headers
+    code = said_code(headers.get("signet-code", ""))
+    if code is not None:
+        return TurnedAway(code, said_milliseconds(headers.get("retry-after-ms", "")) / 1000)
+    seconds = said_milliseconds(headers.get("Retry-After", ""))
+    if error.response.status not in _NOT_NOW or not seconds:
+        return None
+    return TurnedAway(None, min(seconds, BACKOFF_CAP))
