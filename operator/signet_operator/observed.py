@@ -65,6 +65,7 @@ class Pod:
     restarts: int = 0
     trouble: str = ""  # CrashLoopBackOff, ImagePullBackOff, Unschedulable, …: a reason of the API
     wants_drain: bool = False  # the annotation DRAIN, by a person
+    ready_changed_at: float = 0.0  # since when Ready is what it is; 0: not known
     report: Report | None = None
 
     @property
@@ -91,6 +92,7 @@ class StatefulSet:
     template_hash: str  # annotation TEMPLATE_HASH: of the template that it has now
     current_revision: str
     update_revision: str
+    drifted: bool = False  # somebody else has changed the template
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class Pool:
     resource_version: str
     replicas: int
     status_replicas: int = 0
+    paused: bool = False  # the annotation PAUSED
+    conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
