@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from signet.core.ids import UserId
 from tests.support import virtual_time
-from tests.support.cluster_in_time import USERS, Cluster
+from tests.support.cluster_in_time import USERS, Bad, Cluster
 from tests.support.phones import Phone
 
 ROUTERS = ("router-0", "router-1", "router-2")
@@ -62,6 +62,19 @@ class Story:
 
     async def a_link_is_cut(self, _: int) -> None:
         self.cluster.cut_a_link()
+
+    async def a_link_stands_still(self, amount: int) -> None:
+        self.cluster.stall_a_link(amount * 0.6)
+
+    async def frames_are_troubled(self, amount: int) -> None:
+        """The links of one router; for so long that some of what is behind them is found out."""
+        bad, name = tuple(Bad)[amount % 3], ROUTERS[amount % 2]
+        self.cluster.trouble_links(name, bad, amount * 0.5)
+
+    async def a_gateway_dies(self, amount: int) -> None:
+        dead = self.cluster.kill_gateway(amount % 2)
+        for phone in self.phones:
+            phone.lost(dead)
 
     async def a_phone_comes_again(self, amount: int) -> None:
         self.phones[amount % 3].connect()

@@ -1,13 +1,16 @@
 """A cluster in virtual time: real gateways' hubs and real routers on one store, and phones.
 
 Only sockets and disks are left out: links and streams carry the same bytes and values, later,
-until they are cut. Members fall off the list some seconds after they were killed.
+until they are cut. A link may stand still, and lose frames, repeat them, let them be overtaken.
+Members fall off the list some seconds after they were killed.
 """
 
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeVar
 
 from signet.adapters.events_memory import MemoryEvents
 from signet.adapters.members_memory import MemoryMembers
@@ -15,7 +18,18 @@ from signet.adapters.presence_memory import MemoryPresence
 from signet.core import limits
 from signet.core.drain import Order
 from signet.core.ids import Incarnation, ShardId, UserId
-from signet.core.link import ToGateway, ToRouter
+from signet.core.link import (
+    Acked,
+    Answered,
+    Holding,
+    Push,
+    ReadAfter,
+    SetStatus,
+    Submit,
+    ToGateway,
+    ToRouter,
+    WatchUsers,
+)
 from signet.gateway.config import GatewayConfig
 from signet.gateway.hub import Hub
 from signet.ports.inbox import StoreUnavailable
@@ -31,17 +45,35 @@ from tests.support.troubled_users import TroubledUsers
 SHARDS = 8
 USERS = [UserId(name.ljust(16, b"_")) for name in (b"alice", b"bob", b"carol")]
 DELAY = 0.002  # seconds on a link
+SHARE = 0.1  # of the frames that are troubled
+# An attachment, its answer and its end are lost with their link alone.
+TROUBLED = (Submit, Acked, ReadAfter, SetStatus, WatchUsers, Answered, Push, Holding)
+
+
+class Bad(Enum):
+    """What a link does to some frames that no link does (tests/faults/chaos/links.py does it)."""
+
+    DROP = 0
+    REPEAT = 1
+    REORDER = 2
+
+
+F = TypeVar("F", ToRouter, ToGateway)
 
 
 class Way:
     """One direction of a stream: each thing arrives DELAY later, and after those before it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self._last = loop, 0.0
+        self._loop, self._last, self._still = loop, 0.0, 0.0
 
     def carry(self, arrive: Callable[..., object], *what: object) -> None:
-        self._last = max(self._loop.time() + DELAY, self._last + 1e-6)
+        self._last = max(self._loop.time() + DELAY, self._last + 1e-6, self._still)
         self._loop.call_at(self._last, arrive, *what)
+
+    def stand_still(self, seconds: float) -> None:
+        """What comes now arrives when it is over."""
+        self._still = self._loop.time() + seconds
 
 
 @dataclass(eq=False)
@@ -51,14 +83,16 @@ class CutLink:
     world: "Cluster"
     life: Life
     lost: Callable[[], None]
+    hub: str = ""
     number: int = 0
     over: bool = False
+    bad: Bad | None = None
 
     def __post_init__(self) -> None:
         self._up, self._down = Way(self.world.loop), Way(self.world.loop)
 
     def submit(self, frames: Sequence[ToRouter]) -> None:
-        self._up.carry(self._arrive, list(frames))
+        self._up.carry(self._arrive, self._break(frames))
 
     def _arrive(self, frames: list[ToRouter]) -> None:
         if not self.over and not self.life.over:
@@ -69,7 +103,27 @@ class CutLink:
             if not self.over and not self.life.over:
                 deliver(frames)
 
+        frames = self._break(frames)
         self._down.carry(arrive)
+
+    def _break(self, frames: Sequence[F]) -> list[F]:
+        kept: list[F] = []
+        late: list[F] = []
+        for frame in frames:
+            body = frame.body if isinstance(frame, ToRouter) else frame
+            troubled = self.bad is not None and isinstance(body, TROUBLED)
+            if not troubled or self.world.chance.random() > SHARE:
+                kept.append(frame)
+            elif self.bad is Bad.REPEAT:
+                kept += [frame, frame]
+            elif self.bad is Bad.REORDER:
+                late.append(frame)  # overtaken by the rest of its batch
+        return kept + late
+
+    def stand_still(self, seconds: float) -> None:
+        """Nothing passes meanwhile, either way; nobody is told."""
+        self._up.stand_still(seconds)
+        self._down.stand_still(seconds)
 
     @property
     def pending(self) -> int:
@@ -105,7 +159,7 @@ class Links:
         life = self.world.routers.get(address)
         if life is None or life.over:
             raise ConnectionError(address)
-        link = CutLink(self.world, life, lost)
+        link = CutLink(self.world, life, lost, hub=gateway)
         link.number = life.router.open(gateway, lambda frames: link.bring(deliver, frames))
         self.world.links.append(link)
         return link
@@ -164,23 +218,25 @@ class Cluster:
     async def up(self, names: Sequence[str], gateways: int) -> None:
         for name in names:
             await self.start(name)
-        for number in range(gateways):
-            config = GatewayConfig(
-                name=f"gateway-{number}",
-                server_name=SERVER,
-                resume_key=b"r" * 32,
-                shards=SHARDS,
-                send_burst=1000,
-                send_rate=1000,
-                frame_burst=1000,
-                frame_rate=1000,
-                admit_burst=1000,
-                admit_rate=1000,
-            )
-            hub = Hub(config, Links(self), self.keys, self.loop.time)
-            hub.start()
-            hub.owners.follow(names)
-            self.hubs.append(hub)
+        self.hubs = [self._gateway(f"gateway-{number}", names) for number in range(gateways)]
+
+    def _gateway(self, name: str, routers: Sequence[str]) -> Hub:
+        config = GatewayConfig(
+            name=name,
+            server_name=SERVER,
+            resume_key=b"r" * 32,
+            shards=SHARDS,
+            send_burst=1000,
+            send_rate=1000,
+            frame_burst=1000,
+            frame_rate=1000,
+            admit_burst=1000,
+            admit_rate=1000,
+        )
+        hub = Hub(config, Links(self), self.keys, self.loop.time)
+        hub.start()
+        hub.owners.follow(routers)
+        return hub
 
     async def start(self, name: str) -> None:
         """A new life of a router; a store in trouble lets it start later."""
@@ -276,6 +332,32 @@ class Cluster:
         open_links = [link for link in self.links if not link.over]
         if open_links:
             self.chance.choice(open_links).cut()
+
+    def trouble_links(self, name: str, bad: Bad, seconds: float) -> None:
+        """Those of a router lose, repeat or mix up frames; then they break, as links do that lose
+        any.
+        """
+        links = [link for link in self.links if link.life is self.routers[name] and not link.over]
+        for link in links:
+            link.bad = bad
+            self.loop.call_later(seconds, link.cut)
+
+    def stall_a_link(self, seconds: float) -> None:
+        open_links = [link for link in self.links if not link.over]
+        if open_links:
+            self.chance.choice(open_links).stand_still(seconds)
+
+    def kill_gateway(self, number: int) -> Hub:
+        """As kill -9; another life of it is there at once. Returns the dead one."""
+        dead = self.hubs[number]
+        dead.stop()
+        for uplink in dead.owners._uplinks.values():
+            uplink.stop()
+        for link in self.links:
+            if link.hub == dead.config.name:
+                link.cut()
+        self.hubs[number] = self._gateway(dead.config.name, list(self.routers))
+        return dead
 
     def down(self) -> None:
         for hub in self.hubs:

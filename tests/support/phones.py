@@ -9,6 +9,7 @@ from signet.core.errors import Code
 from signet.core.ids import START, MessageId, Position, UserId
 from signet.core.outbox import Completed, Effect, Failed, Outbox, Seal, Transmit, WakeAt
 from signet.core.session import Input
+from signet.gateway.hub import Hub
 from signet.gateway.session import Session
 from signet.v1 import messaging_pb2 as pb
 from tests.support.cluster_in_time import Cluster, Way
@@ -20,8 +21,8 @@ TRANSIENT = 3.0  # seconds after which a stream without a Welcome is given up
 class Wire:
     """See gateway/edge.Edge: one stream of a phone."""
 
-    def __init__(self, phone: "Phone") -> None:
-        self.phone, self.over = phone, False
+    def __init__(self, phone: "Phone", hub: Hub) -> None:
+        self.phone, self.hub, self.over = phone, hub, False
         self._up, self._down = Way(phone.cluster.loop), Way(phone.cluster.loop)
         self.session: Session | None = None
 
@@ -84,9 +85,9 @@ class Phone:
         """A new stream to any gateway; tried again until it is welcomed."""
         self.hang_up()
         self._away = False
-        self.wire = Wire(self)
-        self._counter += 1
         hub = self.cluster.chance.choice(self.cluster.hubs)
+        self.wire = Wire(self, hub)
+        self._counter += 1
         self.wire.session = hub.open(self.wire, "test")
         hello = pb.Hello(
             protocol=1,
@@ -109,6 +110,13 @@ class Phone:
         self._requests.clear()
         for outbox in self.outboxes.values():
             outbox.lost()
+
+    def lost(self, hub: Hub) -> None:
+        """That gateway is gone, and nothing of its streams with it."""
+        if self.wire is not None and self.wire.hub is hub:
+            self.wire.session = None
+            self.hang_up()
+            self.cluster.loop.call_later(0.2, self._again, self._counter)
 
     def leave(self) -> None:
         """Off, until `connect`."""
