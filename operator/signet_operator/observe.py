@@ -11,6 +11,7 @@ from typing import Any
 from signet_operator.names import (
     DRAIN,
     INSTANCE_LABEL,
+    PAUSED,
     SCHEMA_LABEL,
     TEMPLATE_HASH,
     TIER_LABEL,
@@ -71,7 +72,7 @@ def observe(cluster: Object, seen: Children, reports: Mapping[str, Report]) -> O
             for revision in seen.revisions
         },
         memory=status.get("memory") or {},
-        conditions={condition["type"]: condition for condition in status.get("conditions") or ()},
+        conditions=_by_type(status),
     )
 
 
@@ -86,6 +87,8 @@ def _pool(pool: Object) -> Pool:
         resource_version=meta["resourceVersion"],
         replicas=int(spec.get("replicas") or 0),
         status_replicas=int((pool.get("status") or {}).get("replicas") or 0),
+        paused=(meta.get("annotations") or {}).get(PAUSED) == "true",
+        conditions=_by_type(pool.get("status") or {}),
     )
 
 
@@ -128,6 +131,7 @@ def _pod(pod: Object, nodes: Mapping[str, bool], reports: Mapping[str, Report]) 
         restarts=sum(int(container.get("restartCount") or 0) for container in containers),
         trouble=_trouble(status),
         wants_drain=(meta.get("annotations") or {}).get(DRAIN) == "true",
+        ready_changed_at=_since(_condition(status, "Ready")),
         report=reports.get(meta["uid"]),
     )
 
@@ -164,6 +168,15 @@ def _trouble(status: Object) -> str:
 def _condition(status: Object, kind: str) -> Object:
     found = [c for c in status.get("conditions") or () if c.get("type") == kind]
     return found[0] if found else {}
+
+
+def _by_type(status: Object) -> Mapping[str, Object]:
+    return {condition["type"]: condition for condition in status.get("conditions") or ()}
+
+
+def _since(condition: Object) -> float:
+    changed_at = condition.get("lastTransitionTime")
+    return seconds(changed_at) if changed_at else 0.0
 
 
 def _labels(obj: Object) -> Mapping[str, str]:
