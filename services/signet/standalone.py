@@ -85,6 +85,7 @@ class Standalone:
             FolderInUse: another server has the data.
             PortTaken: another program has a port.
             StoreUnavailable: the inboxes cannot be opened now.
+            OtherShards: they are in another number of shards.
         """
         try:
             await self._start()

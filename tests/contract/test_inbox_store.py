@@ -19,6 +19,7 @@ from signet.ports.inbox import (
     Entry,
     InboxStore,
     NotOwner,
+    OtherShards,
     ShardRow,
     Taken,
 )
@@ -428,3 +429,23 @@ async def test_an_unknown_or_dead_incarnation_takes_nothing(open_store: Open) ->
     assert await store.mark_dead(one, (await store.leases())[one] or 0)
     for life in (one, Incarnation(os.urandom(16))):
         assert await store.take(life, [SHARD]) == []
+
+
+# --- how many shards ------------------------------------------------------------------------------
+
+
+@every_adapter
+async def test_whoever_registers_first_says_how_many_shards_there_are(
+    open_store: Open,
+) -> None:
+    """Another number puts users into shards of other owners: it registers nobody."""
+    store = await open_store()
+    await incarnation(store)
+    other = await open_store()
+    other._shards = 2 * SHARDS  # type: ignore[attr-defined] # as of another setting
+    life = Incarnation(os.urandom(16))
+    for _ in range(2):
+        with pytest.raises(OtherShards, match=f"{2 * SHARDS} here, .* in {SHARDS}$"):
+            await other.register(life, LEASE_S)
+    assert life not in await store.leases()
+    await incarnation(await open_store())

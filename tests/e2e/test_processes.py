@@ -126,6 +126,19 @@ async def test_what_keeps_a_process_from_starting_is_said_in_one_line(tmp_path: 
         assert detail in done.problem["detail"]
 
 
+async def test_a_router_whose_number_of_shards_is_not_that_of_the_inboxes_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with server(tmp_path):
+        pass  # it leaves its data
+    monkeypatch.setenv("SIGNET_SHARDS", "512")
+    shell = Shell(tmp_path, "")
+    for command in ("router", "run"):
+        done = await shell.run(command, f"--data={tmp_path}/server", "--json")
+        assert (done.status, done.problem["error"]) == (2, "SHARDS"), done.err
+        assert done.problem["detail"] == f"shards is 512 here, and the inboxes are in {SHARDS}"
+
+
 async def test_a_folder_that_one_server_has_alone_is_not_shared(tmp_path: Path) -> None:
     async with server(tmp_path):
         done = await Shell(tmp_path, "").run("keys-service", f"--data={tmp_path}/server")

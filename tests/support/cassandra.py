@@ -8,6 +8,7 @@ import pytest
 from cassandra.cluster import Session
 
 from signet.adapters.inbox_cassandra.migrate import upgrade
+from signet.adapters.inbox_cassandra.schema import SHARDS
 from signet.adapters.inbox_cassandra.session import cluster
 from signet.adapters.inbox_cassandra.url import parse
 from tests.support.lanes import Server
@@ -41,7 +42,8 @@ def plain(url: str) -> Iterator[Session]:
 
 
 def clear(url: str) -> None:
-    """No shard has an owner, and nobody lives."""
+    """No shard has an owner, nobody lives, nothing says how many shards there are."""
     with plain(url) as session:
         session.execute("TRUNCATE shard", timeout=30)
         session.execute("TRUNCATE lease", timeout=30)
+        session.execute(f"DELETE FROM schema_version WHERE name = '{SHARDS}' IF EXISTS")

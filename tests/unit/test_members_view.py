@@ -9,7 +9,16 @@ from signet.adapters.members_view import decode, encode, is_urgent
 from signet.ports.members import Kind, Member, State
 
 MEMBER = Member(
-    Kind.GATEWAY, "gateway-0", "127.0.0.1:1", State.ACTIVE, 7, b"life", "", load=40, accepts=2.5
+    Kind.GATEWAY,
+    "gateway-0",
+    "127.0.0.1:1",
+    State.ACTIVE,
+    7,
+    b"life",
+    "",
+    load=40,
+    accepts=2.5,
+    shards=8,
 )
 
 
@@ -18,10 +27,10 @@ def test_a_record_is_read_back_as_it_was_written() -> None:
     assert decode(encode(MEMBER, left=True)) == (replace(MEMBER, state=State.DRAINING), True)
 
 
-def test_a_record_of_a_version_that_says_no_load_carries_none() -> None:
+def test_what_a_record_of_an_earlier_version_does_not_say_is_none() -> None:
     fields = json.loads(encode(MEMBER))
-    del fields["load"], fields["accepts"]
-    assert decode(json.dumps(fields)) == (replace(MEMBER, load=0, accepts=0.0), False)
+    del fields["load"], fields["accepts"], fields["shards"]
+    assert decode(json.dumps(fields)) == (replace(MEMBER, load=0, accepts=0.0, shards=0), False)
 
 
 @pytest.mark.parametrize(

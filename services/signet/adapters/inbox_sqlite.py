@@ -22,6 +22,7 @@ from signet.ports.inbox import (
     Entry,
     Head,
     NotOwner,
+    OtherShards,
     Page,
     ShardRow,
     StoreUnavailable,
@@ -88,7 +89,7 @@ class _Writer(threading.Thread):
         connection.execute("SAVEPOINT job")
         try:
             outcome = work(connection)
-        except NotOwner as refusal:
+        except (NotOwner, OtherShards) as refusal:
             connection.execute("ROLLBACK TO job")
             outcome = refusal
         connection.execute("RELEASE job")
@@ -149,7 +150,11 @@ class SqliteInbox:
         return await self._writer.submit(lambda db: sql.sweep(db, before_ms, limit))
 
     async def register(self, incarnation: Incarnation, lease_s: float) -> None:
-        await self._writer.submit(lambda db: sql.register(db, incarnation, lease_s))
+        def work(db: sqlite3.Connection) -> None:
+            sql.agree(db, self._shards)
+            sql.register(db, incarnation, lease_s)
+
+        await self._writer.submit(work)
 
     async def renew(self, incarnation: Incarnation) -> None:
         await self._writer.submit(lambda db: sql.renew(db, incarnation))

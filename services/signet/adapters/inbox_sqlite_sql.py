@@ -18,6 +18,7 @@ from signet.ports.inbox import (
     Entry,
     Head,
     NotOwner,
+    OtherShards,
     Page,
     ShardRow,
     Taken,
@@ -42,6 +43,7 @@ CREATE TABLE IF NOT EXISTS lease (
   seconds REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS shard (
   shard INTEGER PRIMARY KEY, owner BLOB, epoch INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS agreed (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -236,6 +238,14 @@ def sweep(db: sqlite3.Connection, before_ms: int, limit: int) -> int:
             )
             gone += len(old)
     return gone
+
+
+def agree(db: sqlite3.Connection, shards: int) -> None:
+    """Whoever is first says how many shards there are. Raises OtherShards."""
+    db.execute("INSERT OR IGNORE INTO agreed VALUES ('shards', ?)", (shards,))
+    (there,) = db.execute("SELECT value FROM agreed WHERE name = 'shards'").fetchone()
+    if there != shards:
+        raise OtherShards(shards, there)
 
 
 def register(db: sqlite3.Connection, incarnation: Incarnation, lease_s: float) -> None:

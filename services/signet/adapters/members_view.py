@@ -91,6 +91,7 @@ def encode(member: Member, *, left: bool = False) -> str:
         "public": member.public,
         "load": member.load,
         "accepts": member.accepts,
+        "shards": member.shards,
     }
     return json.dumps(fields, separators=(",", ":"))
 
@@ -108,8 +109,9 @@ def decode(text: str | bytes) -> tuple[Member, bool] | None:
             started_ms=int(str(fields["started_ms"])),
             incarnation=base64.b64decode(str(fields["incarnation"])),
             public=str(fields["public"]),
-            load=int(str(fields.get("load", 0))),  # a version before this one says neither
+            load=int(str(fields.get("load", 0))),  # an earlier version says none of these
             accepts=float(str(fields.get("accepts", 0.0))),
+            shards=int(str(fields.get("shards", 0))),
         )
     except (ValueError, KeyError, TypeError):
         return None

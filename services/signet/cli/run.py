@@ -17,7 +17,7 @@ from signet.cli.failures import Exit, Problem, explained
 from signet.core.limits import STOP_TIME
 from signet.data_folder import FolderInUse
 from signet.pod.ending import end_within
-from signet.ports.inbox import StoreUnavailable
+from signet.ports.inbox import OtherShards, StoreUnavailable
 from signet.settings import Settings
 from signet.standalone import Addresses, PortTaken, Standalone
 from signet.telemetry import logs
@@ -93,6 +93,9 @@ async def start(server: Standalone) -> None:
         text = f"port {error.port} ({error.setting}) is taken by another program"
         advice = f"signet run {flag} 0 takes a free one; or set SIGNET_{error.setting.upper()}"
         raise Problem("PORT_TAKEN", text, advice, Exit.USAGE) from None
+    except OtherShards as error:
+        advice = "they stay in that number for good: set SIGNET_SHARDS to it"
+        raise Problem("SHARDS", str(error), advice, Exit.USAGE) from None
     except StoreUnavailable as error:
         advice = "does another program have it open, or is the disk full? then start again"
         raise Problem("STORE_UNAVAILABLE", str(error), advice, Exit.STORE) from None

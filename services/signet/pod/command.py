@@ -25,7 +25,7 @@ from signet.pod.listening import PortTaken
 from signet.pod.pod import Build, Pod
 from signet.pod.stores import StoreRefused
 from signet.pod.tls import BadCertificates
-from signet.ports.inbox import StoreUnavailable
+from signet.ports.inbox import OtherShards, StoreUnavailable
 from signet.ports.members import Kind
 from signet.settings import BadSettings
 from signet.telemetry import logs
@@ -126,6 +126,9 @@ def refusal_of(error: Exception) -> Refusal | None:
     match error:
         case BadSettings() | BadCertificates():
             return Refusal("SETTINGS", str(error), "signet settings lists them", SETTINGS)
+        case OtherShards():
+            advice = "they stay in that number for good: set SIGNET_SHARDS to it"
+            return Refusal("SHARDS", str(error), advice, SETTINGS)
         case PortTaken():
             text = f"port {error.port} ({error.setting}) is taken by another program"
             advice = f"give another; 0 takes a free one (SIGNET_{error.setting.upper()})"

@@ -28,10 +28,11 @@ from signet.pod.leaving import Leaving
 from signet.pod.listening import PortTaken, address, check_free
 from signet.pod.reaching import Reaching
 from signet.pod.record import Record
+from signet.pod.same_shards import SameShards
 from signet.pod.service import Service
 from signet.pod.stores import Stores
 from signet.pod.tls import PodTls
-from signet.ports.members import Kind, Member, Members, State
+from signet.ports.members import Kind, Member, State
 from signet.settings import BadSettings, Settings
 from signet.telemetry.pages import Pages
 
@@ -73,7 +74,7 @@ class Pod:
         self.folder = DataFolder(settings.data)
         self.stack = AsyncExitStack()
         self.stores = Stores(settings, self.folder, f"{kind}-{self.name}", self.stack)
-        self.members: Members
+        self.members: SameShards
         self.tls: PodTls | None = None
         self._die = die
         self._started_ms = time.time_ns() // 1_000_000
@@ -93,8 +94,8 @@ class Pod:
         """All ports answer when it returns; `listens` then says where.
 
         Raises:
-            BadSettings, BadCertificates, FolderInUse, PortTaken, StoreRefused, OSError: as their
-                names say; or what the service raises.
+            BadSettings, BadCertificates, FolderInUse, PortTaken, StoreRefused, OtherShards,
+                OSError: as their names say; or what the service raises.
         """
         try:
             await self._start(build)
@@ -112,7 +113,7 @@ class Pod:
         self.stack.callback(self.folder.unlock)
         for name in ("admin_port", "probe_port"):
             check_free(self.settings.host, getattr(self.settings, name), name)
-        self.members = self.stores.members()
+        self.members = SameShards(self.stores.members(), self.settings.shards)
         running = self._running = await build(self)
         self.stack.push_async_callback(running.service.stop)
         self._record = Record(self.members, self._member)
@@ -217,6 +218,7 @@ class Pod:
             public=running.public,
             load=service.load(),
             accepts=service.accepts() if self._stage is Stage.ACTIVE else 0.0,
+            shards=0 if self.kind is Kind.PUSH else self.settings.shards,
         )
 
     @property
@@ -230,6 +232,7 @@ class Pod:
 
     async def _join(self) -> None:
         """`active` as soon as the service wants work for the first time."""
+        await self.members.list()  # who disagrees with the others about shards never joins them
         while self._service_not_ready():  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(READY_LOOK)
         self._joined = True
@@ -252,7 +255,9 @@ class Pod:
         return self._service_not_ready() or ("" if self._joined else "starting")
 
     def _service_not_ready(self) -> str:
-        return self._running.service.not_ready() or self._running.lacks()
+        """Push does not divide users."""
+        disagrees = self.members.differs if self.kind is not Kind.PUSH else ""
+        return disagrees or self._running.service.not_ready() or self._running.lacks()
 
     # --- pod/admin.Controls -------------------------------------------------------------------
 
@@ -272,7 +277,7 @@ class Pod:
             "listens": self.listens,
             "status": service.status(),
             "stores": self._reaching.shown(),
-            "members": [_shown(member) for member in await self.members.list()],
+            "members": [_shown(member) for member in await self.members.everybody()],
         }
 
     def drain(self, within_s: float | None, rate: float) -> bool:
@@ -316,4 +321,5 @@ def _shown(member: Member) -> dict[str, object]:
         "started_ms": member.started_ms,
         "load": member.load,
         "accepts": member.accepts,
+        "shards": member.shards,
     }

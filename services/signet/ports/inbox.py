@@ -33,6 +33,14 @@ class NotOwner(Exception):
     """The shard has another owner or epoch than the call names; nothing was written."""
 
 
+class OtherShards(Exception):
+    """Inboxes are in the shards of another number: that of whoever registered first."""
+
+    def __init__(self, here: int, there: int) -> None:
+        super().__init__(f"shards is {here} here, and the inboxes are in {there}")
+        self.here, self.there = here, there
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One item for one device. `body` is a serialised StoredItem, opaque to the store."""
@@ -149,7 +157,11 @@ class InboxStore(Protocol):
         ...
 
     async def register(self, incarnation: Incarnation, lease_s: float) -> None:
-        """Make the incarnation's lease row (L1). Once in its life, before any take."""
+        """Make the incarnation's lease row (L1). Once in its life, before any take.
+
+        Raises:
+            OtherShards: the number of shards is not that of the inboxes; nothing was written.
+        """
         ...
 
     async def renew(self, incarnation: Incarnation) -> None:

@@ -36,6 +36,8 @@ class Member:
 
     `load` is what it carries now: a gateway's open streams, a router's shards. `accepts` is how
     many moved streams a second a gateway takes now; 0 is none. Both are hints, some seconds old.
+
+    `shards` is into how many it divides the users; 0: it does not say so, or does not divide them.
     """
 
     kind: Kind
@@ -47,6 +49,7 @@ class Member:
     public: str = ""
     load: int = 0
     accepts: float = 0.0
+    shards: int = 0
 
 
 class Members(Protocol):

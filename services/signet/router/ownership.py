@@ -50,7 +50,7 @@ class Ownership:
     # --- the lease (L1–L3) --------------------------------------------------------------------
 
     async def register(self) -> None:
-        """Raises StoreUnavailable."""
+        """Raises StoreUnavailable, OtherShards."""
         started = self._context.clock()
         await self._context.store.register(self._context.incarnation, limits.LEASE)
         self._lease.confirmed(started)

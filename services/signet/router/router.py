@@ -132,6 +132,7 @@ class Router:
 
         Raises:
             StoreUnavailable: the store did not answer.
+            OtherShards: the inboxes are in another number of shards.
         """
         await self._ownership.register()
         self._context.writer.start()

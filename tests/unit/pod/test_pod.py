@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,31 @@ async def test_the_admin_port_says_what_the_pod_is_and_whom_it_sees(tmp_path: Pa
         assert (said["load"], said["accepts"], said["status"]) == (3, 7.0, {"holds": 3})
         assert said["listens"]["websocket"] == "ws://here"
         assert [(m["name"], m["state"]) for m in said["members"]][1] == ("b", "draining")
+
+
+async def test_who_divides_users_into_another_number_of_shards_than_a_router_does_not_join(
+    tmp_path: Path,
+) -> None:
+    """It names both numbers; its rings hold nobody of the other; it joins when they agree."""
+    members = OneList()
+    router = Member(Kind.ROUTER, "router-0", "there:1", State.ACTIVE, 1, bytes(16), shards=1024)
+    gateway = replace(other("gateway-1"), shards=512)
+    for member in (router, gateway, other("gateway-2")):
+        await members.put(member)
+    async with running(tmp_path, SmallService(), members, name="a", shards=512) as (pod, admin):
+        said = "shards (SIGNET_SHARDS): 512 here, 1024 at router-0\n"
+        await until(lambda: pod.not_ready() + "\n" == said)
+        assert (await admin.get("/readyz")).text == said
+        mine = (await members.list())[0]
+        assert (mine.state, mine.shards) == (State.JOINING, 512)
+        names = [member.name for member in await pod.members.list()]
+        assert names == ["a", "gateway-1", "gateway-2"]  # of the same number, and of none
+        shown = (await admin.get("/v1/pod")).json()["members"]
+        assert ("router-0", 1024) in [(one["name"], one["shards"]) for one in shown]
+        await members.put(replace(router, shards=512))
+        await stage(admin, "active")
+        await until(lambda: pod.not_ready() == "")
+        assert router.name in [member.name for member in await pod.members.list()]
 
 
 async def test_a_drain_can_be_aborted_by_the_admin_port_and_not_twice(tmp_path: Path) -> None:

@@ -188,6 +188,16 @@ class Driver:
             except UNAVAILABLE as error:
                 raise StoreUnavailable(f"Cassandra does not answer: {error}") from error
 
+    async def agree(self, shards: int) -> int:
+        """How many shards there are: what the first who asked has said. Raises StoreUnavailable."""
+        try:
+            if applied(await self.session.run("agree", schema.SHARDS, shards)):
+                return shards
+            found = await self.session.run("agreed", schema.SHARDS, serial=True)
+        except UNAVAILABLE as error:
+            raise StoreUnavailable(f"Cassandra does not answer: {error}") from error
+        return int(found[0].version)
+
     async def insert_lease(self, incarnation: Incarnation, lease_s: float) -> None:
         """Make it, if it is not there.
 

@@ -32,6 +32,7 @@ from signet.core import limits
 
 VERSION = 1
 NAME = "signet"  # of the row that says so
+SHARDS = "shards"  # of the row beside it that says how many there are: whoever is first
 DAY = 24 * 3600
 KEPT = limits.ITEM_TTL + limits.ROW_GRACE
 TIERED = "{'class': 'UnifiedCompactionStrategy', 'scaling_parameters': 'T4'}"
@@ -112,6 +113,8 @@ STATEMENTS = {
     "write_aging": "INSERT INTO aging (shard, day, user, device) VALUES (?, ?, ?, ?)",
     "read_aging": "SELECT user, device FROM aging WHERE shard = ? AND day = ? LIMIT ?",
     "delete_aging": "DELETE FROM aging WHERE shard = ? AND day = ? AND user = ? AND device = ?",
+    "agree": "INSERT INTO schema_version (name, version) VALUES (?, ?) IF NOT EXISTS",
+    "agreed": "SELECT version FROM schema_version WHERE name = ?",
     "insert_lease": "INSERT INTO lease (incarnation, counter, lease_s, dead, mark)"
     " VALUES (?, 0, ?, false, 1) IF NOT EXISTS",
     "read_lease": "SELECT incarnation, counter, lease_s, dead, mark, seal FROM lease"

@@ -30,7 +30,17 @@ from signet.core.durability.operations import (
 )
 from signet.core.durability.operations import ShardRow as Row
 from signet.core.ids import START, DeviceId, Epoch, Incarnation, Position, ShardId
-from signet.ports.inbox import Batch, Entry, Head, NotOwner, Page, ShardRow, StoreUnavailable, Taken
+from signet.ports.inbox import (
+    Batch,
+    Entry,
+    Head,
+    NotOwner,
+    OtherShards,
+    Page,
+    ShardRow,
+    StoreUnavailable,
+    Taken,
+)
 
 PACE = Pace()
 FORGOTTEN = 64  # appends whose outcome nobody has asked for again
@@ -228,6 +238,8 @@ class CassandraInbox:
 
     async def register(self, incarnation: Incarnation, lease_s: float) -> None:
         driver = await self._connected()
+        if (there := await driver.agree(self._shards)) != self._shards:
+            raise OtherShards(self._shards, there)
         sent = self._registering.setdefault(incarnation, self._clock())  # L2: from the first try
         await driver.insert_lease(incarnation, lease_s)
         began = core(incarnation, lease_s, self._pace)
