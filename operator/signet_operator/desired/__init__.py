@@ -6,6 +6,7 @@ their bundle (secret.py, bundle.py, certificates.py), migrations (job.py, by an 
 
 from collections.abc import Iterable
 
+from signet_operator import migration
 from signet_operator.desired import (
     certificate,
     config_map,
@@ -62,9 +63,19 @@ def objects(spec: ClusterSpec, seen: Observed) -> tuple[Object, ...]:
         *_policies(spec),
         *_monitoring(spec),
         *(_pool(spec, tier, seen) for tier in Tier),
-        *(_set(spec, tier, seen) for tier in STATEFUL),
-        deployment.deployment(spec, target(spec, Tier.PUSH, seen)),
+        *(_workloads(spec, seen) if begun(spec, seen) else ()),
     )
+
+
+def begun(spec: ClusterSpec, seen: Observed) -> bool:
+    """Whether pods may be there: the first ones start when the stores have their tables."""
+    ready = migration.migrate(spec.version, seen, "", settled=True, paused=False).ready
+    return ready or bool(seen.sets)
+
+
+def _workloads(spec: ClusterSpec, seen: Observed) -> Iterable[Object]:
+    yield from (_set(spec, tier, seen) for tier in STATEFUL)
+    yield deployment.deployment(spec, target(spec, Tier.PUSH, seen))
 
 
 def _by_cert_manager(spec: ClusterSpec) -> bool:

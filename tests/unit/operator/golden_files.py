@@ -22,11 +22,11 @@ CLUSTERS = {"plain": plain, "full": full}
 def everything(spec: ClusterSpec) -> tuple[Mapping[str, Any], ...]:
     """Also what is not made from the resource alone, with values that are no secrets."""
     return (
-        *objects(spec, Observed()),
+        *objects(spec, Observed(schema="0.1")),
         secret.shared(spec, b"r" * 32, b"p" * 32),
         *(secret.leaf(spec, tier, b"certificates", b"a key") for tier in Tier),
         bundle.bundle(spec, "certificates"),
-        job.job(spec, "0007"),
+        job.job(spec, "0.1"),
     )
 
 

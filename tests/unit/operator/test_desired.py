@@ -11,7 +11,7 @@ from signet_operator.desired import objects, service, stateful_set, target, temp
 from signet_operator.desired.certificate import host_names
 from signet_operator.desired.meta import pod_host
 from signet_operator.names import STATEFUL, Tier
-from signet_operator.observed import Observed, Pool, StatefulSet
+from signet_operator.observed import Job, Observed, Pool, StatefulSet
 from signet_operator.spec import (
     Autoscaling,
     Certificates,
@@ -25,7 +25,7 @@ from signet_operator.spec import (
 from tests.unit.operator.clusters import full, plain, secret_stores, tier
 from tests.unit.operator.golden_files import CLUSTERS, FOLDER, everything, rendered
 
-NOTHING = Observed()
+NOTHING = Observed(schema="0.1")  # the tables are there, and nothing else
 
 
 def of_kind(spec: ClusterSpec, kind: str, seen: Observed = NOTHING) -> list[dict[str, Any]]:
@@ -227,6 +227,22 @@ def test_what_actions_move_is_made_once_and_never_applied_again() -> None:
         assert names.TEMPLATE_HASH not in later["metadata"].get("annotations", {})
     assert [p["spec"].get("replicas") for p in of_kind(plain(), "MessagingPool")] == [2] * 4
     assert all("replicas" not in p["spec"] for p in of_kind(plain(), "MessagingPool", seen))
+
+
+def test_no_pod_starts_before_the_stores_have_their_tables() -> None:
+    kinds = {one["kind"] for one in objects(plain(), Observed())}
+    assert not {"StatefulSet", "Deployment"} & kinds
+    done = Job("blue-migrate-0-1", "0.1", succeeded=True, failed=False)
+    kinds = {one["kind"] for one in objects(plain(), Observed(jobs=(done,)))}
+    assert {"StatefulSet", "Deployment"} <= kinds
+
+
+def test_pods_that_are_there_stay_while_tables_are_changed() -> None:
+    sets = {kind: found(kind) for kind in STATEFUL}
+    newer = plain(version="0.2.0")
+    kinds = [one["kind"] for one in objects(newer, Observed(sets=sets, schema="0.1"))]
+    assert kinds.count("StatefulSet") == len(STATEFUL)
+    assert kinds.count("Deployment") == 1
 
 
 def test_push_has_what_its_pool_says_where_others_write_it() -> None:
