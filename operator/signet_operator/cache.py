@@ -33,7 +33,7 @@ class Cache:
         """Whether kopf has listed everything once."""
         return bool(self._indices)
 
-    def keys(self) -> list[Key]:
+    def clusters(self) -> list[Key]:
         """All clusters."""
         return list(self._indices.get("clusters", ()))
 
