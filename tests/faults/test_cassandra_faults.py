@@ -1,61 +1,20 @@
 """Cassandra stopped, killed, away for longer than a lease: nothing is lost, nothing is doubled."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 
 import pytest
 
 from signet.adapters.inbox_cassandra.life import Pace
-from signet.adapters.inbox_cassandra.store import CassandraInbox
 from signet.core import limits
-from signet.core.ids import START, DeviceId, Epoch, Incarnation, Position, ShardId, UserId
-from signet.core.shards import shard_of
-from signet.ports.inbox import Acknowledged, Batch, Entry, NotOwner, StoreUnavailable, Taken
+from signet.ports.inbox import NotOwner, StoreUnavailable
 from tests.support.cassandra import cassandra_url, clear
+from tests.support.inbox_owner import LONG_S, SHARD, Owner, after, owner_in
 from tests.support.lanes import Server
 
 __all__ = ["cassandra_url"]
 pytestmark = [pytest.mark.lane("cassandra"), pytest.mark.timeout(180)]
-SHARDS = 4
-SHARD = ShardId(1)
-NOW_MS = 1_700_000_000_000
-LONG_S = 1000.0
 NEVER = 10**9
-SOON = 60.0
-
-
-class Owner:
-    """A store that holds a shard, and an inbox in it."""
-
-    def __init__(self, store: CassandraInbox, life: Incarnation, one: Taken) -> None:
-        self.store, self.life, self.one, self.epoch = store, life, one, one.epoch
-        self.device = somebody()
-
-    def batch(self, *numbers: int, acked: int = 0) -> list[Batch]:
-        entries = [
-            Entry(self.device, Position(self.epoch, seq), NOW_MS, b"%d" % seq) for seq in numbers
-        ]
-        acks = [Acknowledged(self.device, Position(self.epoch, acked))] if acked else []
-        return [Batch(SHARD, self.epoch, entries, acks)]
-
-    async def found(self) -> list[int]:
-        page = await self.store.read(self.device, START, 1000, limits.MIB, NOW_MS)
-        return [entry.position.seq for entry in page.entries]
-
-
-def somebody() -> DeviceId:
-    while shard_of(user := UserId(os.urandom(16)), SHARDS) != SHARD:
-        pass
-    return DeviceId(user, 1)
-
-
-async def owner_in(url: str, lease_s: float, pace: Pace | None = None) -> Owner:
-    store = CassandraInbox(url, SHARDS, now_ms=lambda: NOW_MS, pace=pace or Pace())
-    life = Incarnation(os.urandom(16))
-    await store.register(life, lease_s)
-    (one,) = await store.take(life, [SHARD])
-    return Owner(store, life, one)
 
 
 @pytest.fixture
@@ -64,25 +23,6 @@ async def owner(cassandra_url: str) -> AsyncIterator[Owner]:
     made = await owner_in(cassandra_url, LONG_S)
     yield made
     await made.store.close()
-
-
-async def append_until_known(owner: Owner, batches: list[Batch]) -> None:
-    """As a router does: the same again until the outcome is known (J2)."""
-    async with asyncio.timeout(SOON):
-        while True:
-            try:
-                return await owner.store.append(batches)
-            except StoreUnavailable:
-                continue
-
-
-async def found_soon(owner: Owner) -> list[int]:
-    async with asyncio.timeout(SOON):
-        while True:
-            try:
-                return await owner.found()
-            except StoreUnavailable:
-                await asyncio.sleep(0.1)
 
 
 async def test_an_append_to_a_stopped_store_is_unknown_until_it_goes_on_and_is_there_once(
@@ -95,9 +35,9 @@ async def test_an_append_to_a_stopped_store_is_unknown_until_it_goes_on_and_is_t
             await owner.store.append(batch)
         with pytest.raises(StoreUnavailable):
             await owner.store.append(batch)
-    await append_until_known(owner, owner.batch(3, acked=1))
+    await owner.append(owner.batch(3, acked=1))
     await owner.store.append(owner.batch(4))
-    assert await found_soon(owner) == [2, 3, 4]
+    assert await owner.found_soon() == [2, 3, 4]
 
 
 async def test_the_loop_goes_on_while_the_store_is_stopped(
@@ -125,15 +65,15 @@ async def test_what_was_appended_outlives_a_killed_store_and_appends_go_on(
 ) -> None:
     for seq in range(1, 6):
         await owner.store.append(owner.batch(seq))
-    pending = asyncio.create_task(append_until_known(owner, owner.batch(6)))
+    pending = asyncio.create_task(owner.append(owner.batch(6)))
     await asyncio.sleep(0)
     cassandra_server.kill()
     with pytest.raises(StoreUnavailable):
         await owner.found()
     await asyncio.to_thread(cassandra_server.start)
     await pending
-    await append_until_known(owner, owner.batch(7, acked=2))
-    assert await found_soon(owner) == [3, 4, 5, 6, 7]
+    await owner.append(owner.batch(7, acked=2))
+    assert await owner.found_soon() == [3, 4, 5, 6, 7]
 
 
 async def test_who_takes_over_after_a_killed_store_has_all_that_was_confirmed(
@@ -143,17 +83,10 @@ async def test_who_takes_over_after_a_killed_store_has_all_that_was_confirmed(
         await owner.store.append(owner.batch(seq, acked=seq - 2 if seq > 2 else 0))
     await asyncio.to_thread(cassandra_server.restart)
     await owner.store.close()
-    store = CassandraInbox(cassandra_url, SHARDS, now_ms=lambda: NOW_MS)
-    (counter,) = (await store.leases()).values()
-    assert await store.mark_dead(owner.life, counter or 0)
-    life = Incarnation(os.urandom(16))
-    await store.register(life, LONG_S)
-    (one,) = await store.take(life, [SHARD])
-    assert one.epoch == Epoch(owner.epoch + 1)
-    after = Owner(store, life, one)
-    after.device = owner.device
-    assert await found_soon(after) == [4, 5]
-    await store.close()
+    following = await after(owner, cassandra_url)
+    assert following.epoch == owner.epoch + 1
+    assert await following.found_soon() == [4, 5]
+    await following.store.close()
 
 
 async def test_past_its_deadline_an_incarnation_confirms_nothing(
@@ -162,7 +95,7 @@ async def test_past_its_deadline_an_incarnation_confirms_nothing(
     clear(cassandra_url)
     owner = await owner_in(cassandra_url, 1.5)
     with cassandra_server.paused(), pytest.raises(NotOwner):
-        await append_until_known(owner, owner.batch(1))
+        await owner.append(owner.batch(1))
     with pytest.raises(NotOwner):
         await owner.store.append(owner.batch(2))
     with pytest.raises(NotOwner):
@@ -192,6 +125,6 @@ async def test_when_memory_is_short_items_become_rows_and_sends_go_on(
     small = Pace(row_after=NEVER, head_after=NEVER, memory=4 * limits.RECORD_BYTES)
     owner = await owner_in(cassandra_url, LONG_S, small)
     for seq in range(1, 30):
-        await append_until_known(owner, owner.batch(seq))
+        await owner.append(owner.batch(seq))
     assert await owner.found() == list(range(1, 30))
     await owner.store.close()

@@ -1,7 +1,8 @@
 """TLS in front of a server that was built without it, as a cluster's proxy would have it.
 
-The lanes' wheels of Valkey and PostgreSQL have no TLS of their own. What a client does is the same:
-the handshake, the verification of certificate and name, the client's own certificate.
+The lanes' wheels of Valkey and PostgreSQL have no TLS of their own (neither is linked to OpenSSL);
+Cassandra, Kafka, ZooKeeper and S3 have. What a client does is the same: the handshake, the
+verification of certificate and name, the client's own certificate.
 """
 
 import asyncio

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lanes import LANES, LaneUnavailableError, Server
+from tests.support.lanes.cassandra import Nodes, make_nodes
 
 
 @contextlib.contextmanager
@@ -59,3 +60,16 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def cassandra_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with _running("cassandra", tmp_path_factory) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def cassandra_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    """Three that are one cluster. They take a gigabyte: for the tests of one file."""
+    try:
+        nodes = make_nodes(Path(tmp_path_factory.mktemp("lane-cassandra-nodes")), 3, print)
+    except LaneUnavailableError as reason:
+        pytest.skip(str(reason))
+    try:
+        yield nodes.start()
+    finally:
+        nodes.kill()

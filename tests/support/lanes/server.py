@@ -72,6 +72,11 @@ class Server:
     def url(self) -> str:
         return f"{self.host}:{self.port}"
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not killed."""
+        return self._process is not None
+
     def said(self) -> str:
         """What it has logged since it was last started."""
         with self.log.open("rb") as log:
