@@ -1,0 +1,59 @@
+"""The only package that writes to the Kubernetes API: calls.py, which everything here goes through.
+
+`Writer` is the whole of it. What may be relied upon: every write asks `leads` first; every call
+ends within `call_s`.
+"""
+
+from collections.abc import Callable
+
+from kubernetes.aio.client import ApiClient
+
+from signet_operator.apply.actions import Actions, Done, Orders
+from signet_operator.apply.calls import Calls, Conflict, NotLeader, Refused, Unavailable
+from signet_operator.apply.events import Events, Reason
+from signet_operator.apply.kinds import APPLIED, Key, lean
+from signet_operator.apply.objects import Objects, Refusal, Written
+from signet_operator.apply.statuses import Statuses
+
+__all__ = [
+    "APPLIED",
+    "Conflict",
+    "Done",
+    "Key",
+    "NotLeader",
+    "Orders",
+    "Reason",
+    "Refusal",
+    "Refused",
+    "Unavailable",
+    "Writer",
+    "Written",
+    "lean",
+]
+
+
+class Writer:
+    """Objects, actions, status and Events of all clusters.
+
+    `refuses`: errors of `Orders` that mean "not now".
+    """
+
+    def __init__(
+        self,
+        api: ApiClient,
+        leads: Callable[[], bool],
+        *,
+        call_s: float,
+        instance: str,
+        refuses: tuple[type[Exception], ...] = (OSError,),
+    ) -> None:
+        self.calls = Calls(api, leads, call_s)
+        self.events = Events(self.calls, instance)
+        self.objects = Objects(self.calls)
+        self.actions = Actions(self.calls, self.events, refuses)
+        self.statuses = Statuses(self.calls)
+
+    def forget(self, uid: str) -> None:
+        """A cluster is gone."""
+        self.objects.forget(uid)
+        self.statuses.forget(uid)

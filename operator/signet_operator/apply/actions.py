@@ -1,0 +1,150 @@
+"""A plan's actions, performed in order; the first that fails ends it.
+
+What shrinks, moves a partition or deletes carries the UID and resourceVersion that it was decided
+on. A write of our own moves the resourceVersion: later actions of the same plan go on from it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from signet_operator import names
+from signet_operator.actions import (
+    Action,
+    DeletePod,
+    DrainPod,
+    RunMigration,
+    Scale,
+    SetPartition,
+    SetPoolReplicas,
+    SetTemplate,
+    Tell,
+    UndrainPod,
+)
+from signet_operator.apply.calls import Calls, Conflict, Refused, Unavailable
+from signet_operator.apply.events import Events
+from signet_operator.desired import job, pool
+from signet_operator.spec import ClusterSpec
+
+HASH = "/metadata/annotations/" + names.TEMPLATE_HASH.replace("~", "~0").replace("/", "~1")
+
+
+class Orders(Protocol):
+    """What pods are told at their admin ports. Both raise OSError, or the adapter's own error."""
+
+    async def drain(self, pod: str, uid: str, deadline_s: float, rate: float) -> None: ...
+
+    async def undrain(self, pod: str, uid: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """`performed` of the actions; `failed` says why the next one was not, '' when all were."""
+
+    performed: int
+    failed: str = ""
+    late: bool = False  # what was decided on is not so any more: look again at once
+
+
+class Actions:
+    """One for the process. `refuses` are the errors of `Orders` that mean: not now."""
+
+    def __init__(
+        self, calls: Calls, events: Events, refuses: tuple[type[Exception], ...] = (OSError,)
+    ) -> None:
+        self._calls, self._events = calls, events
+        self._refuses: tuple[type[Exception], ...] = (Refused, Unavailable, *refuses)
+
+    async def perform(
+        self, spec: ClusterSpec, actions: Iterable[Action], orders: Orders, now: float
+    ) -> Done:
+        """Raises NotLeader."""
+        moved: dict[str, str] = {}
+        performed = 0
+        for action in actions:
+            try:
+                await self._one(spec, action, orders, moved, now)
+            except Conflict as conflict:
+                return Done(performed, f"{_said(action)}: {conflict}", late=True)
+            except self._refuses as error:
+                return Done(performed, f"{_said(action)}: {error}")
+            performed += 1
+        return Done(performed)
+
+    async def _one(
+        self,
+        spec: ClusterSpec,
+        action: Action,
+        orders: Orders,
+        moved: dict[str, str],
+        now: float,
+    ) -> None:
+        match action:
+            case Scale() | SetPartition() | SetTemplate():
+                version = moved.get(action.name, action.resource_version)
+                written = await self._calls.patch(
+                    "StatefulSet",
+                    spec.namespace,
+                    action.name,
+                    [*_decided_on(action.uid, version), *_changes(action)],
+                )
+                moved[action.name] = written["metadata"]["resourceVersion"]
+            case SetPoolReplicas(tier, _, replicas):
+                wanted = pool.replicas(spec, tier, replicas)
+                await self._calls.apply(wanted, manager=names.REPLICAS_MANAGER)
+            case RunMigration(schema):
+                await self._migrate(spec, schema)
+            case DeletePod(name, uid, force):
+                await self._calls.delete("Pod", spec.namespace, name, uid, now=force)
+            case DrainPod(name, uid, deadline_s, rate):
+                self._calls.must_lead()
+                await orders.drain(name, uid, deadline_s, rate)
+            case UndrainPod(name, uid):
+                self._calls.must_lead()
+                await orders.undrain(name, uid)
+            case Tell():
+                await self._events.tell(spec, action, now)
+
+    async def _migrate(self, spec: ClusterSpec, schema: str) -> None:
+        try:
+            await self._calls.create(job.job(spec, schema), manager=names.MANAGER)
+        except Conflict as conflict:
+            if conflict.status != 409:
+                raise  # a Job of that name is there: the same one
+
+
+def _decided_on(uid: str, version: str) -> list[Mapping[str, Any]]:
+    """The API refuses an object with another UID or resourceVersion (409)."""
+    return [
+        {"op": "replace", "path": "/metadata/uid", "value": uid},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
+    ]
+
+
+def _changes(action: Scale | SetPartition | SetTemplate) -> list[Mapping[str, Any]]:
+    match action:
+        case Scale():
+            return [_set("/spec/replicas", action.replicas)]
+        case SetPartition():
+            return [_rolling(action.partition)]
+        case SetTemplate():
+            return [
+                _set("/spec/template", action.template),
+                _set("/spec/replicas", action.replicas),
+                _rolling(action.partition),
+                _set(HASH, action.template_hash),
+            ]
+
+
+def _rolling(partition: int) -> Mapping[str, Any]:
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": partition}}
+    return _set("/spec/updateStrategy", strategy)
+
+
+def _set(path: str, value: Any) -> Mapping[str, Any]:
+    return {"op": "add", "path": path, "value": value}  # `add` replaces what is there
+
+
+def _said(action: Action) -> str:
+    where = getattr(action, "name", "") or getattr(action, "pod", "")
+    return f"{type(action).__name__} {where}".strip()
