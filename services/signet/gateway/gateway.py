@@ -110,6 +110,10 @@ class Gateway:
             return 0.0
         return self.hub.admission.accepts(self.hub.clock())
 
+    def misplaced(self) -> int:
+        """Streams that are to be told of their own gateway, or looked at for it."""
+        return self.hub.strays.waiting
+
     def status(self) -> dict[str, object]:
         """For people and the operator; no user data."""
         hub, leaving = self.hub, self._departure

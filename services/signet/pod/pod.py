@@ -26,6 +26,7 @@ from signet.data_folder import DataFolder
 from signet.pod.admin import Admin, Document
 from signet.pod.leaving import Leaving
 from signet.pod.listening import PortTaken, address, check_free
+from signet.pod.rates import Rates
 from signet.pod.reaching import Reaching
 from signet.pod.record import Record
 from signet.pod.same_shards import SameShards
@@ -118,6 +119,7 @@ class Pod:
         self.stack.push_async_callback(running.service.stop)
         self._record = Record(self.members, self._member)
         self._reaching = Reaching(self.stores.asked)
+        self._rates = Rates(self.kind)
         self._leaving = Leaving(running.service, self._record.write, lambda: self._die(LOST))
         self._started = True
         self.stack.push_async_callback(self._leaving.close)
@@ -135,6 +137,7 @@ class Pod:
         self._record.keep()
         if self.tls is not None:
             self._keep(self.tls.watch(), "pod-tls")
+        self._keep(self._rates.keep(), "pod-rates")
         self._keep(self._join(), "pod-join")
         self._keep(self._watch(), "pod-watch")
         self._keep(self._reaching.run(), "pod-reaching")
@@ -277,6 +280,8 @@ class Pod:
             "listens": self.listens,
             "status": service.status(),
             "stores": self._reaching.shown(),
+            "rates": self._rates.shown(),
+            "misplaced": service.misplaced(),
             "members": [_shown(member) for member in await self.members.everybody()],
         }
 

@@ -20,6 +20,10 @@ class Service(Protocol):
         """What Member.accepts says: how many moved streams a second it takes now."""
         ...
 
+    def misplaced(self) -> int:
+        """How much of `load` belongs at another pod by the ring, and is to move there."""
+        ...
+
     async def drain(self, order: Order) -> None:
         """Give away what is held; returns when empty, or at the order's deadline.
 

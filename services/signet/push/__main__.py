@@ -24,6 +24,9 @@ class PushPod:
     def load(self) -> int:
         return 0
 
+    def misplaced(self) -> int:
+        return 0
+
     def accepts(self) -> float:
         return 0.0
 

@@ -222,6 +222,12 @@ class Router:
         self._steward.leaving = False
         self._ownership.rate = limits.HANDOVER_RATE
 
+    def misplaced(self) -> int:
+        """Shards that it holds and that belong at another router by the ring."""
+        steward = self._steward
+        wanted = (steward.wanted_at(shard) for shard in self._context.epochs)
+        return sum(name not in {None, steward.name} for name in wanted)
+
     def status(self) -> dict[str, object]:
         """For the admin port."""
         context = self._context
