@@ -8,7 +8,7 @@ SOURCE := services operator tests tools
 LANES  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo cluster test chaos check format lint types layers protos protos-check breaking docs docs-check lock bench clean
+.PHONY: help install run demo cluster test chaos check format lint types layers protos protos-check breaking charts charts-check docs docs-check lock bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}'
@@ -38,7 +38,7 @@ test: $(READY) ## every suite and every lane that this machine can run (LANES=na
 chaos: $(READY) ## people talk while every second something breaks: MINUTES=1 SEED=7 STORES=embedded|real MEMBERS=redis|zookeeper
 	@$(BIN)/python -m tests.faults.chaos --minutes $(or $(MINUTES),1) --seed $(or $(SEED),7) --stores $(or $(STORES),embedded) --members $(or $(MEMBERS),redis)
 
-check: $(READY) lint types layers protos-check docs-check ## everything that is checked without running it
+check: $(READY) lint types layers protos-check docs-check charts-check ## everything that is checked without running it
 
 lint: $(READY) ## ruff: lint and format
 	@$(BIN)/ruff check $(SOURCE)
@@ -56,6 +56,13 @@ protos-check: $(READY) ## buf lint, and that the generated code is what protos/ 
 
 breaking: $(READY) ## does protos/ break clients of BASE (a git revision)?
 	@cd protos && ../$(BIN)/buf breaking --against '../.git#ref=$(BASE),subdir=protos'
+
+charts: $(READY) ## put crds/ into the charts
+	@$(BIN)/python tools/package_crds.py
+
+charts-check: $(READY) ## that the charts have crds/ as they are, and helm lint
+	@$(BIN)/python tools/package_crds.py --check
+	@$(BIN)/python -m tests.support.lanes.helm
 
 format: $(READY) ## ruff: put the format right
 	@$(BIN)/ruff check --fix $(SOURCE)
