@@ -45,6 +45,7 @@ class Ownership:
         self._offered: set[ShardId] = set()
         self._room = 0.0  # how many shards may be given away now
         self._looked_at = context.clock()
+        self._ending = False
         self.rate = limits.HANDOVER_RATE
 
     # --- the lease (L1–L3) --------------------------------------------------------------------
@@ -116,6 +117,8 @@ class Ownership:
             now, rows, leases, candidates(members), context.epochs, self._room_at(now)
         )
         context.owners.update({row.shard: (row.owner, row.epoch) for row in rows})
+        if self._ending:  # what we have released ourselves was taken by nobody
+            return False
         await self._do(steps)
         return bool(steps.release)
 
@@ -149,6 +152,8 @@ class Ownership:
 
     def offered(self, shards: Sequence[ShardId]) -> None:
         """Another router has released them for us: do not wait for the next look."""
+        if self._ending:
+            return
         self._offered.update(shards)
         self._wake.set()
 
@@ -206,6 +211,7 @@ class Ownership:
 
     async def release_all(self) -> None:
         """At the end of the process, when all is written: nobody has to wait for the lease."""
+        self._ending = True
         held = [port.Taken(shard, epoch) for shard, epoch in self._context.epochs.items()]
         self._context.leaving |= self._context.epochs.keys()
         try:
