@@ -266,6 +266,8 @@ LAST_SEEN_DELAY = 1.0
 LAST_SEEN_PERIOD = 60.0  # see LAST_SEEN_DELAY
 # Users that one read of the directory brings.
 LOAD_USERS = 500
+# Inboxes whose last items are read at the same time, of the users of one load. Raise: more memory.
+NEWEST_AT_ONCE = 16  # with READ_BYTES, each
 
 # --- The SDK ------------------------------------------------------------------------------------
 
@@ -373,9 +375,6 @@ PUSH_ANSWER = 4 * KIB
 DRAIN_GRACE = 5.0
 # The deadline that a second signal sets. Lower: streams are closed without being asked to move.
 LEAVE_AGAIN = 5.0
-# How long a process that has left may take to give everything back; then it ends all the same.
-# Raise: one whose store is away ends later. Lower: what was not sent yet (hints) is lost more often.
-STOP_TIME = 10.0
 # How long a process that has left may take to give everything back; then it ends all the same.
 # Raise: one whose store is away ends later. Lower: what was not sent yet (hints) is lost more often.
 STOP_TIME = 10.0

@@ -1,13 +1,17 @@
 """The users that an owner has in memory: their devices, their inboxes, who is attached.
 
 Loaded together and in batches, on first use and again after USER_TTL; what needs somebody who is
-not here yet waits for them in order. Of shards that are not held nothing stays in memory: what was
-read in an earlier epoch may be old.
+not here yet waits for them in order. Where the inboxes of a batch cannot be read, each of its
+shards goes on by itself: one that is being recovered (R3) holds up nobody of another. Of shards
+that are not held nothing stays in memory: what was read in an earlier epoch may be old.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
 
 import structlog
 
@@ -18,6 +22,9 @@ from signet.ports.inbox import Entry, Head, InboxStore, StoreUnavailable
 from signet.ports.users import User, Users
 
 log = structlog.get_logger()
+T = TypeVar("T")
+
+_FIRST_WAIT = 0.05  # seconds until a load that failed is tried again
 
 
 @dataclass(slots=True)
@@ -117,7 +124,12 @@ class People:
         self._store = store
         self._clock = clock
         self._known: dict[UserId, Person] = {}
+        self._by_shard: defaultdict[ShardId, dict[UserId, Person]] = defaultdict(dict)  # the same
         self._waiting: dict[UserId, list[Then]] = {}
+        self._loading: dict[UserId, list[Then]] = {}  # what waits for a load that has begun
+        self._troubled: dict[ShardId, int] = {}  # whose inboxes were not read; how many loads wait
+        self._apart: set[asyncio.Task[None]] = set()
+        self._is_failing = False
         self._task: asyncio.Task[None] | None = None
         self._most = self._forget_above = most
 
@@ -136,11 +148,16 @@ class People:
         `fresh` asks the directory again in any case; `aged` takes who is here, whatever their age.
         """
         person = self._known.get(user)
-        queued = user in self._waiting
+        queued = user in self._waiting or user in self._loading
         if person and not fresh and not queued and (aged or self._young(person)):
             then(person)
-            return
-        self._waiting.setdefault(user, []).append(then)
+        elif user in self._loading and user not in self._waiting and not fresh:
+            self._loading[user].append(then)
+        else:
+            self._waiting.setdefault(user, []).append(then)
+            self._wake()
+
+    def _wake(self) -> None:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._load(), name="router-load")
 
@@ -148,52 +165,135 @@ class People:
         ttl = limits.USER_TTL if person.user else limits.UNKNOWN_USER_TTL
         return self._clock() - person.loaded_at < ttl
 
+    # --- loading ------------------------------------------------------------------------------
+
     async def _load(self) -> None:
-        wait = 0.05
-        while self._waiting:
-            wanted = list(self._waiting)[: limits.LOAD_USERS]
+        while wanted := self._wanted():
             epochs = {user: self._epoch(user) for user in wanted}
-            try:
-                users = await self._users.load(wanted)
-                heads = await self._heads(users)
-            except Exception as error:
-                if isinstance(error, StoreUnavailable):
-                    log.warning("people cannot be loaded; what needs them waits", reason=str(error))
-                else:  # what waits must not wait for ever
-                    log.exception("people could not be loaded; it is tried again")
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, 1.0)
-                continue
             for user in wanted:
-                if epochs[user] == self._epoch(user):  # else it was given away, and came back
-                    self._loaded(user, users.get(user), heads.get(user, ()))
+                self._loading[user] = self._waiting.pop(user)
+            users = await self._again(lambda: self._users.load(wanted))
+            well, troubled = self._divided(wanted)
+            try:
+                heads = await self._heads(users, well)
+            except Exception as error:
+                self._failed(error)
+                troubled = self._divided(wanted, apart=True)[1]
+            else:
+                self._all_loaded(well, epochs, users, heads)
+            for shard, group in troubled.items():
+                self._load_apart(shard, group, epochs, users)
         self._forget()
+
+    def _wanted(self) -> list[UserId]:
+        """The next to be loaded; who is loaded now is loaded again after that."""
+        free = (user for user in self._waiting if user not in self._loading)
+        return list(islice(free, limits.LOAD_USERS))
+
+    def _divided(
+        self, users: Sequence[UserId], *, apart: bool = False
+    ) -> tuple[list[UserId], dict[ShardId, list[UserId]]]:
+        """Whose inboxes are read together, and those that are read apart, by their shards."""
+        together: list[UserId] = []
+        troubled: defaultdict[ShardId, list[UserId]] = defaultdict(list)
+        for user in users:
+            shard = self._shard(user)
+            (troubled[shard] if apart or shard in self._troubled else together).append(user)
+        return together, troubled
+
+    def _load_apart(
+        self,
+        shard: ShardId,
+        group: Sequence[UserId],
+        epochs: Mapping[UserId, Epoch | None],
+        users: dict[UserId, User],
+    ) -> None:
+        """The inboxes of one shard, however long it takes."""
+
+        async def load() -> None:
+            heads = await self._again(lambda: self._heads(users, group), wait=_FIRST_WAIT)
+            self._all_loaded(group, epochs, users, heads)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._apart.discard(task)
+            self._troubled[shard] -= 1
+            if not self._troubled[shard]:
+                del self._troubled[shard]
+
+        self._troubled[shard] = self._troubled.get(shard, 0) + 1
+        task = asyncio.create_task(load(), name="router-load-apart")
+        self._apart.add(task)
+        task.add_done_callback(done)
+
+    async def _again(self, call: Callable[[], Awaitable[T]], *, wait: float = 0.0) -> T:
+        """What it brings, when it does."""
+        while True:
+            await asyncio.sleep(wait)
+            try:
+                return await call()
+            except Exception as error:
+                self._failed(error)
+            wait = min(wait * 2, 1.0) or _FIRST_WAIT
+
+    def _failed(self, error: Exception) -> None:
+        """Said once, until some are loaded again."""
+        if not isinstance(error, StoreUnavailable):  # what waits must not wait for ever
+            log.error("people could not be loaded; it is tried again", exc_info=error)
+        elif not self._is_failing:
+            log.warning("people cannot be loaded; what needs them waits", reason=str(error))
+            self._is_failing = True
 
     def _epoch(self, user: UserId) -> Epoch | None:
         return self._epochs.get(self._shard(user))
 
-    async def _heads(self, users: dict[UserId, User]) -> dict[UserId, list[Stored]]:
+    async def _heads(
+        self, users: Mapping[UserId, User], of: Sequence[UserId]
+    ) -> dict[UserId, list[Stored]]:
         """Bring the inboxes of devices that are not in memory, of shards that are held."""
         missing = [
-            DeviceId(user.id, device)
-            for user in users.values()
-            for device in user.devices
-            if self._epoch(user.id) is not None
-            and (user.id not in self._known or device not in self._known[user.id].inboxes)
+            DeviceId(user, device)
+            for user in of
+            if user in users and self._epoch(user) is not None
+            for device in users[user].devices
+            if user not in self._known or device not in self._known[user].inboxes
         ]
+        heads = await self._store.heads(missing) if missing else ()
+        reading = asyncio.Semaphore(limits.NEWEST_AT_ONCE)
+
+        async def newest(head: Head) -> Sequence[Entry]:
+            if not head.items:
+                return ()
+            async with reading:  # what an earlier life took (O2)
+                return await self._store.newest(head.device, limits.READ_ITEMS, limits.READ_BYTES)
+
         found: dict[UserId, list[Stored]] = {}
-        for head in await self._store.heads(missing) if missing else ():
-            newest: Sequence[Entry] = ()
-            if head.items:  # what an earlier life took (O2)
-                newest = await self._store.newest(head.device, limits.READ_ITEMS, limits.READ_BYTES)
-            found.setdefault(head.device.user, []).append((head, newest))
+        for head, last in zip(heads, await asyncio.gather(*map(newest, heads)), strict=True):
+            found.setdefault(head.device.user, []).append((head, last))
         return found
 
-    def _loaded(self, user_id: UserId, user: User | None, heads: Sequence[Stored]) -> None:
-        held = self._epoch(user_id) is not None
+    def _all_loaded(
+        self,
+        wanted: Sequence[UserId],
+        epochs: Mapping[UserId, Epoch | None],
+        users: Mapping[UserId, User],
+        heads: Mapping[UserId, Sequence[Stored]],
+    ) -> None:
+        for user in wanted:
+            waiting = self._loading.pop(user, [])
+            if epochs[user] == self._epoch(user):
+                self._loaded(user, users.get(user), heads.get(user, ()), waiting)
+            else:  # it was given away, and came back; in order, what came since is behind
+                self._waiting[user] = waiting + self._waiting.pop(user, [])
+            if user in self._waiting:
+                self._wake()
+        self._is_failing = False
+
+    def _loaded(
+        self, user_id: UserId, user: User | None, heads: Sequence[Stored], waiting: Sequence[Then]
+    ) -> None:
         person = self._known.get(user_id) or Person(user_id, self._shard(user_id), None, 0.0)
-        if held:
-            self._known[user_id] = person
+        if self._epoch(user_id) is not None:
+            self._known[user_id] = self._by_shard[person.shard][user_id] = person
         person.user, person.loaded_at = user, self._clock()
         for head, newest in heads:
             if head.device.device not in person.inboxes:
@@ -202,15 +302,17 @@ class People:
                     self._restore(head.device, newest)
                 except Exception:  # a kindness (O2)
                     log.exception("what an earlier life took cannot be read")
-        for then in self._waiting.pop(user_id, ()):
+        for then in waiting:
             try:
                 then(person)
             except Exception:  # a bug there must not silence those that wait behind it
                 log.exception("what waited for a person failed")
 
+    # --- forgetting ---------------------------------------------------------------------------
+
     def forget_shards(self, shards: Set[ShardId]) -> list[Person]:
         """They are given away: returns whom they held, who are not in memory any more."""
-        gone = [person for person in self._known.values() if person.shard in shards]
+        gone = [person for shard in shards for person in self._by_shard.pop(shard, {}).values()]
         for person in gone:
             del self._known[person.id]
         return gone
@@ -227,15 +329,18 @@ class People:
                 break
             if self._is_idle(person):
                 del self._known[person.id]
+                del self._by_shard[person.shard][person.id]
         self._forget_above = max(self._most, len(self._known) * 11 // 10)
 
     def _is_idle(self, person: Person) -> bool:
-        return person.id not in self._waiting and all(
+        awaited = person.id in self._waiting or person.id in self._loading
+        return not awaited and all(
             inbox.session is None and not inbox.connecting and inbox.last == inbox.durable
             for inbox in person.inboxes.values()
         )
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [*self._apart, *([self._task] if self._task else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
