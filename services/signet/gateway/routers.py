@@ -167,18 +167,22 @@ class Owners:
         held.uplink = owner.link
         self._put(owner, held.shard, Submit(held.ticket, held.session.address, held.send))
 
-    def tell(self, shard: ShardId, body: ToRouterBody) -> None:
-        """Anything that a new owner is told anew by `_moved`: dropped while there is none."""
+    def tell(self, shard: ShardId, body: ToRouterBody) -> bool:
+        """Anything that a new owner is told anew by `_moved`; False: dropped, there is none."""
         owner = self._known.of(shard)
         if owner is not None:
             self._put(owner, shard, body)
+        return owner is not None
 
     def detach(self, session: "Session") -> None:
-        """Its stream is gone. A router that has just named nobody may keep the shard after all."""
+        """Its stream is gone. A router that has just named nobody may keep the shard after all.
+
+        It ends what the stream watches there, too.
+        """
         shard, frame = session.shard, Detach(session.number)
         if shard is None:
             return
-        if self._known.of(shard) is not None:
+        if all(self._known.of(one) is not None for one in {shard, *session.watching}):
             self.tell(shard, frame)
             return
         for uplink in self._uplinks.values():
@@ -294,7 +298,7 @@ class Owners:
         again, self._watch_again = self._watch_again, set()
         for session in list(self._watchers.values()) if again else ():
             for shard in again & session.watching:
-                self.tell(shard, session.watch_frame(shard))
+                session.say_watch(shard)
 
     # --- questions ----------------------------------------------------------------------------
 

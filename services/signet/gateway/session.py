@@ -179,26 +179,37 @@ class Session:
             self._watch(convert.watched(frame.watch))
 
     def _watch(self, users: tuple[UserId, ...]) -> None:
-        """Each shard gets its part of the whole set; shards that have none any more are told so."""
+        """Each shard gets its part of the whole set; shards that have none any more are told so.
+
+        That of a shard whose owner is not known now is told when it is: a router that keeps a
+        shard after all goes on with what it was told before.
+        """
         if pb.CAPABILITY_PRESENCE not in self.capabilities:
             raise SignetError(Code.INVALID_ARGUMENT, "CAPABILITY_PRESENCE was not announced")  # T4
         wanted: dict[ShardId, list[UserId]] = {}
         for user in users:
             wanted.setdefault(shard_of(user, self._hub.config.shards), []).append(user)
         gone = self._watching.keys() - wanted.keys()
-        self._watching = {shard: tuple(those) for shard, those in wanted.items()}
+        self._watching = dict.fromkeys(gone, ())
+        self._watching |= {shard: tuple(those) for shard, those in wanted.items()}
         self._hub.owners.watches(self)
-        for shard in (*gone, *wanted):
-            self._hub.owners.tell(shard, self.watch_frame(shard))
+        for shard in list(self._watching):
+            self.say_watch(shard)
+
+    def say_watch(self, shard: ShardId) -> None:
+        """Tell a shard's owner, where it is known, whom to watch there."""
+        told = self._hub.owners.tell(shard, self._watch_frame(shard))
+        if told and not self._watching[shard]:
+            del self._watching[shard]
 
     @property
     def watching(self) -> KeysView[ShardId]:
-        """The shards of those whom it watches."""
+        """The shards of those whom it watches, and those that are still to be told: nobody."""
         return self._watching.keys()
 
-    def watch_frame(self, shard: ShardId) -> WatchUsers:
+    def _watch_frame(self, shard: ShardId) -> WatchUsers:
         """Whom it watches in a shard."""
-        return WatchUsers(self.number, self.address, self._watching.get(shard, ()))
+        return WatchUsers(self.number, self.address, self._watching[shard])
 
     def _to_owner(self, body: ToRouterBody) -> None:
         if self.shard is not None:
@@ -335,9 +346,9 @@ class Session:
         if self._attach is not None:
             self._hub.owners.leaving(self)
             self._hub.owners.detach(self)
-            gone, self._watching = self._watching, {}
-            for shard in gone:
-                self._hub.owners.tell(shard, self.watch_frame(shard))
+            self._watching = dict.fromkeys(self._watching, ())
+            for shard in list(self._watching):
+                self.say_watch(shard)
         self._hub.left(self, greeted=greeted)
 
     # --- time ---------------------------------------------------------------------------------

@@ -231,6 +231,47 @@ async def test_a_watch_is_split_by_shard_replaced_and_taken_back(place: Place) -
     assert watched("r0") == [(C, ())]
 
 
+async def test_a_watch_that_is_taken_back_while_nobody_owns_the_shard_is_told_when_somebody_does(
+    place: Place,
+) -> None:
+    """A router that names nobody, and then keeps the shard, would go on pushing."""
+    r0 = place.routers.links["r0"]
+    r0.hold(A, B)
+    await place.greet()
+    r0.attach_all()
+
+    def watched() -> list[tuple[ShardId, tuple[UserId, ...]]]:
+        return [(f.shard, f.body.users) for f in r0.take() if isinstance(f.body, WatchUsers)]
+
+    await place.say(pb.ClientFrame(watch=pb.Watch(users=[BOB])))
+    assert watched() == [(B, (BOB,))]
+    r0.say(NotOwner(B, None, Epoch(1)))
+    await place.say(pb.ClientFrame(watch=pb.Watch()))
+    assert watched() == []
+    for _ in range(2):
+        r0.hold(A, B)
+        place.pass_time(0.25)
+        await turns()
+    assert watched() == [(B, ())]  # once
+
+
+async def test_a_stream_that_ends_while_nobody_owns_what_it_watches_is_detached_everywhere(
+    place: Place,
+) -> None:
+    r0, r1 = place.routers.links["r0"], place.routers.links["r1"]
+    r0.hold(A)
+    r1.hold(C)
+    await place.greet()
+    r0.attach_all()
+    await place.say(pb.ClientFrame(watch=pb.Watch(users=[CAROL])))
+    r1.say(NotOwner(C, None, Epoch(1)))
+    r0.take()
+    r1.take()
+    await place.say(pb.ClientFrame(bye=pb.Bye()))
+    assert Detach(place.session.number) in r0.bodies
+    assert r1.bodies == [Detach(place.session.number)]
+
+
 async def test_a_gateway_without_routers_is_not_ready(place: Place) -> None:
     assert place.hub.owners.ready
     place.routers.refusing = {"r0", "r1"}
