@@ -1,4 +1,4 @@
-"""S3 killed and stopped: every wait is bounded, and what was stored is there afterwards."""
+"""S3 killed, stopped, slow: every wait is bounded, and what was stored is there afterwards."""
 
 import asyncio
 import os
@@ -10,6 +10,7 @@ import pytest
 
 from signet.adapters.blobs_s3 import S3Blobs
 from signet.ports.blobs import BlobNotFound
+from tests.faults.chaos.doors import LOOPBACK, Door
 from tests.support.blob_stores import s3_blobs
 from tests.support.lanes import Server, s3
 
@@ -61,6 +62,24 @@ async def test_a_stopped_s3_is_an_error_in_time(s3_server: Server, blobs: S3Blob
     with s3_server.paused():
         await refuses_everything(blobs, name)
     assert await read(blobs, name) == DATA
+
+
+async def test_a_slow_s3_is_waited_for_within_the_bound_and_no_longer(s3_server: Server) -> None:
+    timeout, name = 4 * TIMEOUT, uuid4().hex
+    door = Door(lambda: [(LOOPBACK, s3_server.port)])
+    await door.open()
+    endpoint = f"http://{LOOPBACK}:{door.port}"
+    blobs = s3_blobs(s3_server, endpoint=endpoint, timeout_s=timeout)
+    door.slow(timeout / 10)
+    await blobs.put(name, chunks(), len(DATA))
+    assert await read(blobs, name) == DATA
+    door.slow(2 * timeout)
+    with pytest.raises(ConnectionError):
+        async with asyncio.timeout(10 * timeout):
+            await read(blobs, name)
+    door.flow()
+    assert await read(blobs, name) == DATA
+    await door.close()
 
 
 async def test_a_dead_s3_is_not_needed_to_sign_urls_and_they_are_good_when_it_is_back(
