@@ -13,6 +13,7 @@ from signet_operator.apply.calls import Calls, Conflict, NotLeader, Refused, Una
 from signet_operator.apply.events import Events, Reason
 from signet_operator.apply.kinds import APPLIED, Key, lean
 from signet_operator.apply.objects import Objects, Refusal, Written
+from signet_operator.apply.secrets import Secrets, Trust
 from signet_operator.apply.statuses import Statuses
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Reason",
     "Refusal",
     "Refused",
+    "Trust",
     "Unavailable",
     "Writer",
     "Written",
@@ -33,9 +35,9 @@ __all__ = [
 
 
 class Writer:
-    """Objects, actions, status and Events of all clusters.
+    """Objects, actions, status, Secrets and Events of all clusters.
 
-    `refuses`: errors of `Orders` that mean "not now".
+    `namespace` is the operator's own. `refuses`: errors of `Orders` that mean "not now".
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Writer:
         *,
         call_s: float,
         instance: str,
+        namespace: str,
         refuses: tuple[type[Exception], ...] = (OSError,),
     ) -> None:
         self.calls = Calls(api, leads, call_s)
@@ -52,6 +55,7 @@ class Writer:
         self.objects = Objects(self.calls)
         self.actions = Actions(self.calls, self.events, refuses)
         self.statuses = Statuses(self.calls)
+        self.secrets = Secrets(self.calls, namespace)
 
     def forget(self, uid: str) -> None:
         """A cluster is gone."""

@@ -1,0 +1,283 @@
+"""Secrets that the operator makes: keys that pods share, authorities, certificates.
+
+What may be relied upon: of Secrets in a cluster's namespace only metadata is ever read (which says
+of a certificate what is needed); the stores' Secrets are not asked for at all. An authority's key
+is in the operator's own namespace. Where cert-manager makes the certificates, the operator reads
+one Secret besides: the one that was made for itself.
+"""
+
+import base64
+import json
+import os
+import secrets
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from signet_operator import certificates as ca
+from signet_operator import names
+from signet_operator.apply.calls import Calls, Conflict
+from signet_operator.apply.kinds import Object
+from signet_operator.certificates import Decision, Leaf, Pair, PodTrust, Terms
+from signet_operator.desired import bundle, secret
+from signet_operator.desired.certificate import OPERATOR, host_names
+from signet_operator.names import Tier
+from signet_operator.spec import ClusterSpec, Issuer
+
+CERTIFICATE = f"{names.GROUP}/certificate"  # annotation: what a Leaf says, as JSON
+CLUSTER_UID = f"{names.GROUP}/cluster-uid"  # label of an authority
+LOOK_S = 300.0  # what is in memory is read again: nobody watches Secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """`client` is for calls of the pods' admin ports, None: no TLS. `objects` are to be applied."""
+
+    client: ssl.SSLContext | None = None
+    objects: tuple[Object, ...] = ()
+    changed: tuple[str, ...] = ()  # what was done, in words for an Event
+
+
+@dataclass(slots=True)
+class _Known:
+    """Of one cluster."""
+
+    read_at: float
+    authorities: tuple[Pair, ...]
+    version: str  # resourceVersion of the authorities' Secret, '' for none
+    leaves: dict[Tier, Leaf]
+    client: ssl.SSLContext | None = None
+    client_of: tuple[str, ...] = ()  # bundle and signer that `client` was made with
+    client_until: float = 0.0
+
+
+class Secrets:
+    """One for the process. `namespace` is the operator's own."""
+
+    def __init__(self, calls: Calls, namespace: str) -> None:
+        self._calls, self._namespace = calls, namespace
+        self._known: dict[str, _Known] = {}
+
+    async def look(self, spec: ClusterSpec, pods: Iterable[PodTrust], now: float) -> Trust:
+        """Make and renew what is due: one step.
+
+        Raises:
+            NotLeader, Unavailable, Refused.
+        """
+        known = self._known.get(spec.uid)
+        if known is None or now - known.read_at > LOOK_S:
+            known = self._known[spec.uid] = await self._read(spec, now)
+        match spec.certificates.issuer:
+            case Issuer.OPERATOR:
+                return await self._own(spec, known, tuple(pods), now)
+            case Issuer.CERT_MANAGER:
+                return Trust(known.client)
+            case Issuer.NONE:
+                return Trust()
+
+    async def forget(self, uid: str) -> None:
+        """A cluster is gone, and its authority with it."""
+        self._known.pop(uid, None)
+        found = await self._calls.get("Secret", self._namespace, _name(uid), metadata=True)
+        if found is not None:
+            await self._delete(found)
+
+    async def sweep(self, uids: Iterable[str]) -> None:
+        """Delete the authorities of clusters that went while no operator looked."""
+        there = set(uids)
+        found = await self._calls.list("Secret", self._namespace, CLUSTER_UID, metadata=True)
+        for one in found:
+            if one["metadata"]["labels"][CLUSTER_UID] not in there:
+                await self._delete(one)
+
+    async def _delete(self, found: Object) -> None:
+        meta = found["metadata"]
+        await self._calls.delete("Secret", self._namespace, meta["name"], meta["uid"])
+
+    # --- what there is --------------------------------------------------------------------------
+
+    async def _read(self, spec: ClusterSpec, now: float) -> _Known:
+        labels = f"{names.MANAGED_BY_LABEL}={names.MANAGER},{names.INSTANCE_LABEL}={spec.name}"
+        found = await self._calls.list("Secret", spec.namespace, labels, metadata=True)
+        there = {one["metadata"]["name"]: one["metadata"] for one in found}
+        if f"{spec.name}-shared" not in there:
+            await self._share(spec)
+        leaves = {
+            tier: leaf
+            for tier in Tier
+            if (leaf := _leaf(there.get(f"{spec.name}-{tier}-tls", {}))) is not None
+        }
+        authorities, version = await self._authorities(spec)
+        known = _Known(now, authorities, version, leaves)
+        if spec.certificates.issuer is Issuer.CERT_MANAGER:
+            known.client = await self._made_for_us(spec)
+        return known
+
+    async def _share(self, spec: ClusterSpec) -> None:
+        keys = secrets.token_bytes(secret.KEY_BYTES), secrets.token_bytes(secret.KEY_BYTES)
+        try:
+            await self._calls.create(secret.shared(spec, *keys), manager=names.MANAGER)
+        except Conflict as conflict:
+            if conflict.status != 409:  # 409: retained from a cluster before
+                raise
+
+    async def _authorities(self, spec: ClusterSpec) -> tuple[tuple[Pair, ...], str]:
+        if spec.certificates.issuer is not Issuer.OPERATOR:
+            return (), ""
+        found = await self._calls.get("Secret", self._namespace, _name(spec.uid))
+        if found is None:
+            return (), ""
+        data = {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
+        count = len(data) // 2
+        pairs = tuple(Pair(data[f"{n}.crt"], data[f"{n}.key"]) for n in range(count))
+        return pairs, found["metadata"]["resourceVersion"]
+
+    async def _made_for_us(self, spec: ClusterSpec) -> ssl.SSLContext | None:
+        """None: cert-manager has not made it yet."""
+        name = f"{spec.name}-{OPERATOR}-tls"
+        found = await self._calls.get("Secret", spec.namespace, name)
+        data = {k: base64.b64decode(v) for k, v in ((found or {}).get("data") or {}).items()}
+        if not {"ca.crt", "tls.crt", "tls.key"} <= set(data):
+            return None
+        return client_context(data["ca.crt"], Pair(data["tls.crt"], data["tls.key"]))
+
+    # --- the operator's own authority -----------------------------------------------------------
+
+    async def _own(
+        self, spec: ClusterSpec, known: _Known, pods: tuple[PodTrust, ...], now: float
+    ) -> Trust:
+        terms = terms_of(spec)
+        said: list[str] = []
+        decision = _decide(known, pods, terms, now)
+        if decision.add_authority:
+            made = ca.make_authority(f"signet {spec.namespace}/{spec.name}", terms, now)
+            await self._keep(spec, known, (*known.authorities, made))
+            said.append("A new authority is in the bundle of all pods before it signs anything.")
+            decision = _decide(known, pods, terms, now)
+        if decision.drop_older:
+            await self._keep(spec, known, known.authorities[-1:])
+            said.append("All pods show certificates of the new authority; the older one is gone.")
+            decision = _decide(known, pods, terms, now)
+        for tier in decision.sign:
+            await self._sign(spec, known, tier, decision.signer, now)
+        if decision.sign:
+            said.append(f"New certificates for {', '.join(map(str, decision.sign))}.")
+        text = ca.bundle(pair.certificate for pair in known.authorities)
+        client = self._client(spec, known, decision.signer, text, now)
+        return Trust(client, (bundle.bundle(spec, text.decode()),), tuple(said))
+
+    async def _keep(self, spec: ClusterSpec, known: _Known, authorities: tuple[Pair, ...]) -> None:
+        """As the only writer: whoever has written meanwhile is read first, at the next look."""
+        wanted = _authority_secret(self._namespace, spec, authorities)
+        try:
+            if known.version:
+                wanted["metadata"]["resourceVersion"] = known.version
+                written = await self._calls.apply(wanted, metadata=True)
+            else:
+                written = await self._calls.create(wanted, manager=names.MANAGER)
+        except Conflict:
+            self._known.pop(spec.uid, None)
+            raise
+        known.authorities, known.version = authorities, written["metadata"]["resourceVersion"]
+
+    async def _sign(
+        self, spec: ClusterSpec, known: _Known, tier: Tier, signer: int, now: float
+    ) -> None:
+        terms = terms_of(spec)
+        pair, leaf = ca.make_leaf(known.authorities[signer], terms.hosts[tier], terms, now)
+        wanted = secret.leaf(spec, tier, pair.certificate, pair.key)
+        wanted["metadata"]["annotations"] = {CERTIFICATE: _written(leaf)}
+        await self._calls.apply(wanted, metadata=True)
+        known.leaves[tier] = leaf
+
+    def _client(
+        self, spec: ClusterSpec, known: _Known, signer: int, text: bytes, now: float
+    ) -> ssl.SSLContext:
+        """Made anew with the authorities, and before its end. Its key is in memory only."""
+        of = (ca.bundle_hash(text), ca.fingerprint(known.authorities[signer].certificate))
+        if known.client is None or known.client_of != of or now > known.client_until:
+            terms, host = terms_of(spec), f"{spec.name}-{OPERATOR}.{spec.namespace}.svc"
+            pair, leaf = ca.make_leaf(known.authorities[signer], (host,), terms, now, server=False)
+            known.client = client_context(text, pair)
+            known.client_of, known.client_until = of, leaf.not_after - terms.renew_before_s
+        return known.client
+
+
+def terms_of(spec: ClusterSpec) -> Terms:
+    """What the cluster asks of certificates."""
+    asked = spec.certificates
+    hosts = {tier: host_names(spec, tier) for tier in Tier}
+    return Terms(asked.lifetime_s, asked.renew_before_s, hosts)
+
+
+def client_context(authorities: bytes, pair: Pair) -> ssl.SSLContext:
+    """Shows the certificate, and verifies that of the pod by its name. Nothing is on any disk."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_verify_locations(cadata=authorities.decode())
+    handle = os.memfd_create("certificate", os.MFD_CLOEXEC)  # OpenSSL reads files only
+    try:
+        os.write(handle, pair.certificate + pair.key)
+        context.load_cert_chain(f"/proc/self/fd/{handle}")
+    finally:
+        os.close(handle)
+    return context
+
+
+def _decide(known: _Known, pods: tuple[PodTrust, ...], terms: Terms, now: float) -> Decision:
+    return ca.decide([p.certificate for p in known.authorities], known.leaves, pods, terms, now)
+
+
+def _name(uid: str) -> str:
+    return f"signet-authority-{uid}"
+
+
+def _authority_secret(
+    namespace: str, spec: ClusterSpec, authorities: tuple[Pair, ...]
+) -> dict[str, Any]:
+    data: dict[str, bytes] = {}
+    for number, pair in enumerate(authorities):
+        data |= {f"{number}.crt": pair.certificate, f"{number}.key": pair.key}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": _name(spec.uid),
+            "namespace": namespace,
+            "labels": {names.MANAGED_BY_LABEL: names.MANAGER, CLUSTER_UID: spec.uid},
+            "annotations": {f"{names.GROUP}/cluster": f"{spec.namespace}/{spec.name}"},
+        },
+        "type": "Opaque",
+        "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
+    }
+
+
+def _written(leaf: Leaf) -> str:
+    return json.dumps(
+        {
+            "fingerprint": leaf.fingerprint,
+            "issuer": leaf.issuer,
+            "notAfter": int(leaf.not_after),
+            "hosts": list(leaf.hosts),
+        }
+    )
+
+
+def _leaf(meta: Mapping[str, Any]) -> Leaf | None:
+    """From its Secret's metadata; None: there is none, or it is not by us."""
+    try:
+        said = json.loads(meta["annotations"][CERTIFICATE])
+        return Leaf(
+            fingerprint=str(said["fingerprint"]),
+            issuer=str(said["issuer"]),
+            not_after=float(said["notAfter"]),
+            hosts=tuple(map(str, said["hosts"])),
+            touched=any(map(_by_another, meta.get("managedFields") or ())),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _by_another(entry: Mapping[str, Any]) -> bool:
+    return entry.get("manager") != names.MANAGER and "f:data" in (entry.get("fieldsV1") or {})
