@@ -8,7 +8,7 @@ SOURCE := services operator tests tools
 LANES  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo cluster test chaos check format lint types layers protos protos-check breaking charts charts-check docs docs-check lock bench clean
+.PHONY: help install run demo cluster test chaos check format lint types layers protos protos-check breaking charts charts-check docs docs-check lock bench images sbom clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}'
@@ -83,5 +83,11 @@ lock: ## resolve pyproject.toml into requirements.lock (needs uv)
 bench: $(READY) ## CPU a message, latencies, KiB a connection
 	@$(BIN)/signet bench
 
+images: $(READY) ## one container image a role, by buildah: BASE=image TAG=dev (deploy/docker)
+	@$(BIN)/python -m tools.images $(if $(BASE),--base $(BASE)) $(if $(TAG),--tag $(TAG))
+
+sbom: $(READY) ## the same, with a bill of materials of each in build/sbom (CycloneDX)
+	@$(BIN)/python -m tools.images $(if $(BASE),--base $(BASE)) $(if $(TAG),--tag $(TAG)) --bills build/sbom
+
 clean: ## remove what was built here (not the cache of lanes)
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
