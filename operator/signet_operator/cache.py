@@ -7,12 +7,24 @@ seen yet" for "not there".
 from collections.abc import Mapping
 from typing import Any
 
+from signet_operator.names import POOL_KIND
 from signet_operator.observe import Children, Object
 
 Key = tuple[str, str]
 """Namespace and name of a MessagingCluster."""
 
-INDICES = ("clusters", "pools", "sets", "pods", "revisions", "jobs", "nodes")
+# The indices of handlers.py whose objects are applied (apply/kinds.py), by their kinds.
+APPLIED = {
+    "pools": POOL_KIND,
+    "sets": "StatefulSet",
+    "deployments": "Deployment",
+    "services": "Service",
+    "config_maps": "ConfigMap",
+    "accounts": "ServiceAccount",
+    "budgets": "PodDisruptionBudget",
+    "network_policies": "NetworkPolicy",
+}
+INDICES = ("clusters", "nodes", "pods", "revisions", "jobs", *APPLIED)
 
 
 class Cache:
@@ -52,6 +64,14 @@ class Cache:
             jobs=self._values("jobs", key),
             nodes={name: all(said) for name, said in self._indices.get("nodes", {}).items()},
         )
+
+    def live(self, key: Key) -> dict[tuple[str, str], Object]:
+        """All that is there of what is applied, by kind and name."""
+        return {
+            (kind, obj["metadata"]["name"]): {**obj, "kind": kind}
+            for index, kind in APPLIED.items()
+            for obj in self._values(index, key)
+        }
 
     def _values(self, index: str, key: Key) -> tuple[Object, ...]:
         found = self._indices.get(index, {})

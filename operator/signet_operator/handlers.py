@@ -15,17 +15,19 @@ from signet_operator.observe import changed, owner, reachable, trim
 
 OURS = f"{names.MANAGED_BY_LABEL}={names.MANAGER}"
 # What belongs to clusters, by the label that all of it carries: kopf's selector, and its index.
+# Of these, all that there is is always known; of other kinds (optional CRDs) only what was written.
 CHILDREN = {
     "pools": (names.GROUP, names.VERSION, names.POOLS),
     "sets": ("apps", "v1", "statefulsets"),
     "pods": ("", "v1", "pods"),
     "revisions": ("apps", "v1", "controllerrevisions"),
     "jobs": ("batch", "v1", "jobs"),
-}
-OTHERS = {
     "deployments": ("apps", "v1", "deployments"),
     "services": ("", "v1", "services"),
     "config_maps": ("", "v1", "configmaps"),
+    "accounts": ("", "v1", "serviceaccounts"),
+    "budgets": ("policy", "v1", "poddisruptionbudgets"),
+    "network_policies": ("networking.k8s.io", "v1", "networkpolicies"),
 }
 
 
@@ -33,7 +35,7 @@ def register(registry: kopf.OperatorRegistry, cache: Cache, wake: Callable[[Key]
     """Fill `cache`, and call `wake` for each cluster of which something has changed."""
     kopf.on.login(registry=registry)(kopf.login_via_client)
     _clusters(registry, cache, wake)
-    for name, resource in (CHILDREN | OTHERS).items():
+    for name, resource in CHILDREN.items():
         _children(registry, cache, wake, name, resource)
     kopf.index("", "v1", "nodes", id="nodes", registry=registry)(_node)
 
@@ -46,7 +48,7 @@ def configure(settings: kopf.OperatorSettings, call_s: float) -> None:
     settings.networking.connect_timeout = call_s
     settings.watching.server_timeout = 300
     settings.watching.connect_timeout = call_s
-    for group, _version, plural in (CHILDREN | OTHERS).values():
+    for group, _version, plural in CHILDREN.values():
         settings.watching.label_selectors[group or "v1", plural] = OURS
 
 
@@ -54,11 +56,11 @@ def _clusters(registry: kopf.OperatorRegistry, cache: Cache, wake: Callable[[Key
     where = (names.GROUP, names.VERSION, names.CLUSTERS)
 
     @kopf.index(*where, id="clusters", registry=registry)
-    def clusters(body: kopf.Body, **_: Any) -> Any:
+    async def clusters(body: kopf.Body, **_: Any) -> Any:
         return {_key(body): dict(body)}
 
     @kopf.on.event(*where, id="cluster", registry=registry)
-    def cluster(event: Any, body: kopf.Body, indices: Any = None, **kwargs: Any) -> None:
+    async def cluster(event: Any, body: kopf.Body, **kwargs: Any) -> None:
         cache.attach(kwargs)
         if event["type"] == "DELETED" or cache.asked(_key(body), body):
             wake(_key(body))
@@ -71,14 +73,12 @@ def _children(
     name: str,
     where: tuple[str, str, str],
 ) -> None:
-    if name in CHILDREN:
-
-        @kopf.index(*where, id=name, registry=registry)
-        def index(body: kopf.Body, **_: Any) -> Any:
-            return {owner(body): trim(dict(body))}
+    @kopf.index(*where, id=name, registry=registry)
+    async def index(body: kopf.Body, **_: Any) -> Any:
+        return {owner(body): trim(dict(body))}
 
     @kopf.on.event(*where, id=f"of {name}", registry=registry)
-    def child(event: Any, body: kopf.Body, **kwargs: Any) -> None:
+    async def child(event: Any, body: kopf.Body, **kwargs: Any) -> None:
         cache.attach(kwargs)
         kept = trim(dict(body))
         old = cache.swap(body["metadata"]["uid"], None if event["type"] == "DELETED" else kept)
@@ -86,7 +86,7 @@ def _children(
             wake(owner(body))
 
 
-def _node(body: kopf.Body, **_: Any) -> Any:
+async def _node(body: kopf.Body, **_: Any) -> Any:
     return {body["metadata"]["name"]: reachable(body)}
 
 

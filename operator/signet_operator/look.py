@@ -3,45 +3,34 @@
 The writes are those of `Writer` (apply.py); everything before them only reads.
 """
 
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Protocol
 
 import structlog
 
 from signet_operator import desired, plan
-from signet_operator.actions import Action, Plan
+from signet_operator.actions import Plan
+from signet_operator.apply import APPLIED, NotLeader, Refusal, Trust, Writer
+from signet_operator.apply.drift import differs
+from signet_operator.cache import APPLIED as WATCHED_INDICES
 from signet_operator.cache import Cache, Key
+from signet_operator.certificates import PodTrust
 from signet_operator.health import LOOK_SECONDS, LOOKS
-from signet_operator.observe import Children, Object, observe
-from signet_operator.observed import Observed
-from signet_operator.pods import Address, Pods
+from signet_operator.names import TEMPLATE_HASH, Tier
+from signet_operator.observe import Children, Object, observe, owned
+from signet_operator.observed import Observed, Report, Stage
+from signet_operator.pods import Address, PodRefused, Pods
 from signet_operator.reading import read
 from signet_operator.spec import ClusterSpec
 
 log = structlog.get_logger()
 
-
-class Writer(Protocol):
-    """What changes the cluster. Each write asks first whether this process still leads (E2)."""
-
-    async def ensure(self, spec: ClusterSpec, objects: tuple[Object, ...]) -> str:
-        """Apply what is to be there after a dry run of all; why it was refused, '' if it was not.
-
-        What is there already as it is to be costs no request.
-        """
-        ...
-
-    async def perform(
-        self, spec: ClusterSpec, actions: tuple[Action, ...], addresses: Mapping[str, Address]
-    ) -> None:
-        """In order, up to the first that fails; the next look derives the rest again."""
-        ...
-
-    async def say(self, spec: ClusterSpec, cluster: Object, made: Plan) -> None:
-        """Write status where it differs, and not more often than it may."""
-        ...
+WATCHED = tuple(WATCHED_INDICES.values())
+NOTHING_SAID = Report(Stage.UNKNOWN, 0)
+SOON_S = 1.0  # after a step that could not be taken
+SURVEY_S = 600.0  # between lists of kinds that nobody watches (optional CRDs)
 
 
 class Budget:
@@ -79,7 +68,7 @@ class Looker:
         writer: Writer,
         *,
         operator_class: str,
-        address: Callable[[ClusterSpec, Object], Address],
+        address: Callable[[ClusterSpec, Object, ssl.SSLContext | None], Address],
         leads: Callable[[], bool],
         budget: Budget,
         look_s: float,
@@ -88,6 +77,7 @@ class Looker:
         self._cache, self._pods, self._writer = cache, pods, writer
         self._class, self._address, self._leads = operator_class, address, leads
         self._budget, self._look_s, self._clock = budget, look_s, clock
+        self._surveyed: dict[str, float] = {}  # by UID: when kinds that nobody watches were listed
 
     async def __call__(self, key: Key) -> float | None:
         """In how many seconds to look again; None: not by itself."""
@@ -100,6 +90,8 @@ class Looker:
         with LOOK_SECONDS.time():
             try:
                 again = await self._look(key, spec, cluster)
+            except NotLeader:
+                return None
             except BaseException:
                 LOOKS.labels("failed").inc()
                 raise
@@ -108,30 +100,107 @@ class Looker:
 
     async def _look(self, key: Key, spec: ClusterSpec, cluster: Object) -> float:
         children = self._cache.children(key)
-        addresses = self._addresses(spec, children)
+        trust = await self._writer.secrets.look(spec, self._trusts(children), self._clock())
+        addresses = self._addresses(spec, children, trust.client)
         reports = await self._pods.look(addresses.values())
-        seen = observe(cluster, children, reports)
-        refused = await self._writer.ensure(spec, desired.objects(spec, seen))
-        made = self._plan(key, spec, replace(seen, refused=refused))
-        if not refused:
-            named = {name: addresses[uid] for name, uid in _uids(children) if uid in addresses}
-            await self._writer.perform(spec, made.actions, named)
-        await self._writer.say(spec, cluster, made)
-        return min(made.wake_in, self._look_s)
-
-    def _plan(self, key: Key, spec: ClusterSpec, seen: Observed) -> Plan:
-        made = plan.plan(spec, seen, self._clock(), budget=self._budget.left(key, self._cache))
+        seen = self._seen(spec, cluster, children, reports)
+        refusal = await self._apply(key, spec, seen, trust)
+        now = self._clock()
+        if refusal:
+            seen = replace(seen, refused=refusal)
+        made = plan.plan(spec, seen, now, budget=self._budget.left(key, self._cache))
         self._budget.noted(key, made.memory)
-        return made
+        again = min(made.wake_in, self._look_s)
+        if not refusal:
+            done = await self._writer.actions.perform(
+                spec, made.actions, _Orders(self._pods, addresses), now
+            )
+            if done.failed:
+                log.info("a step waits", cluster=spec.name, reason=done.failed)
+                again = min(again, SOON_S)
+        await self._say(key, spec, cluster, made, now)
+        return again
 
-    def _addresses(self, spec: ClusterSpec, children: Children) -> dict[str, Address]:
+    def _seen(
+        self,
+        spec: ClusterSpec,
+        cluster: Object,
+        children: Children,
+        reports: Mapping[str, Report],
+    ) -> Observed:
+        """As the API has it, and what this process has noted since (statuses.S3)."""
+        seen = observe(cluster, children, reports)
+        noted = self._writer.statuses.noted(spec.uid)
+        sets = {
+            tier: replace(found, drifted=_drifted(spec, tier, children))
+            for tier, found in seen.sets.items()
+        }
+        return replace(seen, sets=sets, memory=seen.memory if noted is None else noted)
+
+    def _trusts(self, children: Children) -> list[PodTrust]:
+        """What pods said last of the certificates that they have."""
+        last = self._pods.last(pod["metadata"]["uid"] for pod in children.pods)
+        return [
+            PodTrust(tier, said.bundle, said.certificate)
+            for pod in children.pods
+            if (tier := owned(pod))
+            for said in [last.get(pod["metadata"]["uid"], NOTHING_SAID)]
+        ]
+
+    async def _apply(self, key: Key, spec: ClusterSpec, seen: Observed, trust: Trust) -> str:
+        """Make what is to be there; why it was refused, '' if it was not."""
+        live, known, now = self._cache.live(key), frozenset(WATCHED), time.monotonic()
+        if now - self._surveyed.get(spec.uid, float("-inf")) > SURVEY_S:
+            others = await self._writer.objects.survey(spec, set(APPLIED) - known)
+            live, known = {**live, **others}, frozenset(APPLIED)
+            self._surveyed[spec.uid] = now
+        wanted = (*trust.objects, *desired.objects(spec, seen))
+        done = await self._writer.objects.apply(spec, wanted, live, known=known)
+        return str(done) if isinstance(done, Refusal) else ""
+
+    async def _say(
+        self, key: Key, spec: ClusterSpec, cluster: Object, made: Plan, now: float
+    ) -> None:
+        statuses = self._writer.statuses
+        await statuses.cluster(spec, made.status, made.memory, cluster.get("status") or {}, now)
+        pools = {owned(pool): pool for pool in self._cache.children(key).pools}
+        for tier, status in made.pools.items():
+            if tier in pools:
+                await statuses.pool(spec, pools[tier], status, now)
+
+    def _addresses(
+        self, spec: ClusterSpec, children: Children, tls: ssl.SSLContext | None
+    ) -> dict[str, Address]:
         """By UID, of the pods that have an address."""
         return {
-            pod["metadata"]["uid"]: self._address(spec, pod)
+            pod["metadata"]["uid"]: self._address(spec, pod, tls)
             for pod in children.pods
             if (pod.get("status") or {}).get("podIP")
         }
 
 
-def _uids(children: Children) -> list[tuple[str, str]]:
-    return [(pod["metadata"]["name"], pod["metadata"]["uid"]) for pod in children.pods]
+class _Orders:
+    """apply/actions.Orders."""
+
+    def __init__(self, pods: Pods, addresses: Mapping[str, Address]) -> None:
+        self._pods, self._addresses = pods, addresses
+
+    async def drain(self, pod: str, uid: str, deadline_s: float, rate: float) -> None:
+        await self._pods.drain(self._of(pod, uid), deadline_s, rate)
+
+    async def undrain(self, pod: str, uid: str) -> None:
+        await self._pods.undrain(self._of(pod, uid))
+
+    def _of(self, pod: str, uid: str) -> Address:
+        if uid not in self._addresses:
+            raise PodRefused(f"{pod} has no address")
+        return self._addresses[uid]
+
+
+def _drifted(spec: ClusterSpec, tier: Tier, children: Children) -> bool:
+    """Whether somebody else has changed the template that this operator gave a StatefulSet."""
+    for found in children.sets:
+        given = (found["metadata"].get("annotations") or {}).get(TEMPLATE_HASH)
+        if owned(found) is tier and given == desired.template_hash(spec, tier):
+            return bool(differs(desired.template(spec, tier), found["spec"]["template"]))
+    return False

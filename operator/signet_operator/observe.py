@@ -58,12 +58,12 @@ def observe(cluster: Object, seen: Children, reports: Mapping[str, Report]) -> O
     """All that a plan is made from. `reports` by the UID of pods."""
     status = cluster.get("status") or {}
     pods = sorted(
-        (_pod(pod, seen.nodes, reports) for pod in seen.pods if _tier(pod)),
+        (_pod(pod, seen.nodes, reports) for pod in seen.pods if owned(pod)),
         key=lambda pod: (pod.ordinal, pod.name),
     )
     return Observed(
-        pools={tier: _pool(pool) for pool in seen.pools if (tier := _tier(pool))},
-        sets={tier: _stateful_set(found) for found in seen.sets if (tier := _tier(found))},
+        pools={tier: _pool(pool) for pool in seen.pools if (tier := owned(pool))},
+        sets={tier: _stateful_set(found) for found in seen.sets if (tier := owned(found))},
         pods={tier: tuple(pod for pod in pods if pod.tier is tier) for tier in Tier},
         jobs=tuple(_job(job) for job in seen.jobs if SCHEMA_LABEL in _labels(job)),
         schema=str((status.get("memory") or {}).get("schema", "")),
@@ -111,7 +111,7 @@ def _stateful_set(found: Object) -> StatefulSet:
 
 def _pod(pod: Object, nodes: Mapping[str, bool], reports: Mapping[str, Report]) -> Pod:
     meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
-    node, tier = spec.get("nodeName") or "", _tier(pod)
+    node, tier = spec.get("nodeName") or "", owned(pod)
     assert tier is not None
     containers = status.get("containerStatuses") or ()
     return Pod(
@@ -183,7 +183,8 @@ def _labels(obj: Object) -> Mapping[str, str]:
     return obj["metadata"].get("labels") or {}
 
 
-def _tier(obj: Object) -> Tier | None:
+def owned(obj: Object) -> Tier | None:
+    """Of which tier an object is, by its label."""
     try:
         return Tier(_labels(obj).get(TIER_LABEL, ""))
     except ValueError:

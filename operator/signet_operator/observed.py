@@ -38,6 +38,7 @@ class Report:
     ending: bool = False
     stores_down: tuple[str, ...] = ()
     bundle: str = ""  # hash of the CA bundle that it trusts
+    certificate: str = ""  # fingerprint of the one that it shows
     schema: str = ""
     rates: Mapping[str, float] = field(default_factory=dict)
     at: float = 0.0

@@ -48,11 +48,15 @@ class Pods:
         """The reports by UID, of those that answered now or lately."""
         pods = list(pods)
         await asyncio.gather(*(self._look(pod) for pod in pods))
+        return self.last(pod.uid for pod in pods)
+
+    def last(self, uids: Iterable[str]) -> Mapping[str, Report]:
+        """What was said lately, without asking."""
         now = self._clock()
         return {
-            pod.uid: report
-            for pod in pods
-            if (report := self._last.get(pod.uid)) is not None and now - report.at < KEEP_S
+            uid: report
+            for uid in uids
+            if (report := self._last.get(uid)) is not None and now - report.at < KEEP_S
         }
 
     def forget(self, uids: Iterable[str]) -> None:
@@ -122,6 +126,7 @@ def report_of(document: Mapping[str, Any], at: float) -> Report:
             sorted(name for name, store in stores.items() if not store.get("reachable", True))
         ),
         bundle=str(document.get("bundle") or ""),
+        certificate=str(document.get("certificate") or ""),
         schema=str(document.get("schema") or ""),
         rates={name: float(rates[name]) for name in RATES if name in rates},
         at=at,

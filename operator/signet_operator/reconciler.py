@@ -18,15 +18,19 @@ RETRY_S = (1.0, 60.0)  # first and longest wait after a look that failed
 
 
 class Reconciler:
-    """`look` does one cluster once, and says in how many seconds to look again (None: never)."""
+    """`look` does one cluster once, and says in how many seconds to look again (None: never).
+
+    Errors that are not `expected` (the API is away, say) are bugs, and logged as such.
+    """
 
     def __init__(
         self,
         look: Callable[[Key], Awaitable[float | None]],
         at_once: int,
         gather_s: float = GATHER_S,
+        expected: tuple[type[Exception], ...] = (),
     ) -> None:
-        self._look, self._gather_s = look, gather_s
+        self._look, self._gather_s, self._expected = look, gather_s, expected
         self._slots = asyncio.Semaphore(at_once)
         self._wakes: dict[Key, asyncio.Event] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
@@ -68,4 +72,7 @@ class Reconciler:
                 first, longest = RETRY_S
                 wait = min(first * 2**failures, longest)
                 failures += 1
-                log.warning("a look failed", cluster=key, reason=repr(error), again_s=wait)
+                if isinstance(error, self._expected):
+                    log.warning("a look failed", cluster=key, reason=str(error), again_s=wait)
+                else:
+                    log.error("a look failed", cluster=key, again_s=wait, exc_info=error)

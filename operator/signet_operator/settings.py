@@ -16,27 +16,39 @@ class OperatorSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     operator_class: str = Field(
-        "default", description="Only clusters of this `operatorClass` are reconciled."
+        default="default", description="Only clusters of this `operatorClass` are reconciled."
     )
-    namespaces: str = Field("", description="Namespaces that are watched, commas between; ''  all.")
+    namespaces: str = Field(
+        default="", description="Namespaces that are watched, commas between; ''  all."
+    )
     name: str = Field(default_factory=socket.gethostname, description="Of this replica.")
-    namespace: str = Field("default", description="Of this operator: its lease and its CA.")
+    namespace: str = Field(default="default", description="Of this operator: its lease and its CA.")
     lease: str = Field(
-        "signet-operator", description="Name of the Lease that makes one the leader."
+        default="signet-operator", description="Name of the Lease that makes one the leader."
     )
-    lease_s: float = Field(15.0, ge=3, description="How long the lease of one that is gone stands.")
-    host: str = Field("0.0.0.0", description="Address of the pages.")  # noqa: S104
-    port: int = Field(8080, ge=0, le=65535, description="/healthz, /readyz, /metrics.")
+    lease_s: float = Field(
+        default=15.0, ge=3, description="How long the lease of one that is gone stands."
+    )
+    host: str = Field(default="0.0.0.0", description="Address of the pages.")  # noqa: S104
+    port: int = Field(default=8080, ge=0, le=65535, description="/healthz, /readyz, /metrics.")
     look_s: float = Field(
-        15.0, ge=1, description="How often the pods of a cluster are asked, where nothing happens."
+        default=15.0,
+        ge=1,
+        description="How often the pods of a cluster are asked, where nothing happens.",
     )
-    call_s: float = Field(10.0, ge=1, description="Time-out of one call of the Kubernetes API.")
-    concurrency: int = Field(16, ge=1, description="Clusters that are reconciled at the same time.")
+    call_s: float = Field(
+        default=10.0, ge=1, description="Time-out of one call of the Kubernetes API."
+    )
+    concurrency: int = Field(
+        default=16, ge=1, description="Clusters that are reconciled at the same time."
+    )
     rollout_budget: int = Field(
-        2, ge=1, description="Clusters that roll at once because this operator was upgraded."
+        default=2,
+        ge=1,
+        description="Clusters that roll at once because this operator was upgraded.",
     )
     admin_url: str = Field(
-        "",
+        default="",
         description="Where pods' admin ports are, for tests and for meshes: a template of {ip},"
         " {pod}, {tier}, {cluster}, {namespace}. Empty: the pod's address, with TLS as the cluster"
         " has it.",
