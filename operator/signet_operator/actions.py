@@ -1,4 +1,5 @@
-"""What a plan may ask for. `apply.py` performs them in order, and stops at the first that fails.
+"""What a plan may ask for. They are performed in order, up to the first write that fails; an order
+that a pod refuses or does not hear (DrainPod, UndrainPod) keeps none of the others.
 
 Every one that shrinks, deletes or moves a partition carries the UID and resourceVersion it was
 decided on: an operator that is no longer the leader, or late, changes nothing (409).

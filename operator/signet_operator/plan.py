@@ -155,7 +155,12 @@ def _steps(
         for tier, look in looks.items()
         if tier in noted.surge or tiers.runs(look, noted.surge.get(tier))
     ]
-    failed = [tier for tier, number in noted.failed.items() if number == spec.generation]
+    failed = [
+        tier
+        for tier, look in looks.items()
+        if noted.failed.get(tier) == spec.generation
+        and rollout.failed_hash(look) == wanted[tier].hash
+    ]
     for tier in ROLL_ORDER:
         if tier not in looks:
             continue

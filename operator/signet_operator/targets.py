@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from signet_operator import autoscale
 from signet_operator.actions import Action, SetPoolReplicas, Tell
 from signet_operator.autoscale import Window
-from signet_operator.names import STATEFUL, Tier
+from signet_operator.names import Tier
 from signet_operator.observed import Observed, Pool
 from signet_operator.spec import Autoscaling, ClusterSpec, Mode, TierSpec
 
@@ -46,7 +46,7 @@ def targets(
             actions += _written(asked, pool, wanted)
         pods[tier] = bounded(asked.autoscaling, wanted)
     if spec.hibernate:
-        pods |= {Tier.PUSH: 0, **_asleep(seen)}
+        pods = _asleep(pods, seen)
     return Targets(pods, {tier: w for tier, w in kept.items() if w != Window()}, tuple(actions))
 
 
@@ -94,14 +94,8 @@ def _written(asked: TierSpec, pool: Pool, wanted: int) -> list[Action]:
     return [SetPoolReplicas(asked.tier, pool.name, wanted), *tell]
 
 
-def _asleep(seen: Observed) -> dict[Tier, int]:
+def _asleep(pods: Mapping[Tier, int], seen: Observed) -> dict[Tier, int]:
     """None of any; routers and keys only when no gateway is there that needs them."""
     gateways = len(seen.pods.get(Tier.GATEWAY, ()))
-    return {
-        tier: 0 if tier is Tier.GATEWAY or not gateways else _there(seen, tier) for tier in STATEFUL
-    }
-
-
-def _there(seen: Observed, tier: Tier) -> int:
-    found = seen.sets.get(tier)
-    return found.replicas if found else 0
+    needed = (Tier.ROUTER, Tier.KEYS) if gateways else ()
+    return {tier: pods[tier] if tier in needed else 0 for tier in pods}

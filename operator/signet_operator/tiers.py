@@ -52,7 +52,7 @@ def step(
     """The next step of one tier. `base`: as noted when its rollout began."""
     if runs(look, base):
         return _rolls(look, wanted, revisions, base)
-    kept = base if base is not None and look.set.replicas > base else None
+    kept = base if base is not None and look.set.replicas > max(base, look.target) else None
     inward = _inward(look, kept)
     due = rollout.due(look, wanted) and look.target > 0
     if due and may.roll and not look.paused and _quiet(look, inward, kept):

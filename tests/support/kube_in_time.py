@@ -62,7 +62,7 @@ class Kube:
     templates: Mapping[Tier, tuple[str, str]]  # the hash, and how its pods behave
     load: Callable[[Tier, float], int]
     now: float = 1_000_000.0
-    step: float = 1.0
+    step: float = 2.0
     counts_unavailable: bool = False
     jobs_take: float = 5.0
     sets: dict[Tier, SimSet] = field(default_factory=dict)
@@ -232,12 +232,12 @@ class Kube:
 
     def seen(self) -> Observed:
         """The API's objects, with what the pods say now."""
-        names = {tier: self._members(tier) for tier in STATEFUL}
+        members = self._members()
         return Observed(
             pools=dict(self.pools),
             sets={tier: self._seen_set(tier) for tier in STATEFUL},
             pods={
-                tier: tuple(self._seen_pod(pod, names[tier]) for pod in self.of(tier))
+                tier: tuple(self._seen_pod(pod, members) for pod in self.of(tier))
                 for tier in STATEFUL
             },
             jobs=tuple(
@@ -250,10 +250,10 @@ class Kube:
             conditions=self.conditions,
         )
 
-    def _members(self, tier: Tier) -> frozenset[str]:
+    def _members(self) -> frozenset[str]:
         return frozenset(
             pod.name
-            for pod in self.of(tier)
+            for pod in self.pods.values()
             if pod.running(self.now) and self.now - pod.seen_alive_at < MEMBER_S
         )
 
@@ -337,7 +337,8 @@ class Kube:
             if pod.deleting_at is None:
                 self._terminate(pod, "deleted")
             return
-        if pod.node_up or self.now - pod.seen_alive_at < MEMBER_S:
+        heard = self.now - pod.seen_alive_at < MEMBER_S and pod.running(self.now)
+        if pod.node_up or heard:
             self.broken.append(f"{self.now:.0f} {pod.name} deleted by force while it may live")
         anew = [p for p in self.of(pod.tier) if p.node_up and not p.ready and p.phase(self.now)]
         starts = [p for p in anew if p.stage is Stage.ACTIVE and p.deleting_at is None]

@@ -92,6 +92,7 @@ class World:
     last: Plan | None = None
     told: list[Tell] = field(default_factory=list)
     looks: int = 0
+    misled: bool = False  # the last look was late, or the operator died in it
     _before: deque[Observed] = field(default_factory=lambda: deque(maxlen=4))
 
     @staticmethod
@@ -117,6 +118,7 @@ class World:
         """One look, and what follows from it."""
         self.looks += 1
         killed_after, late = self.faults.next()
+        self.misled = killed_after is not None or late > 0
         made = self.planner(self.asked, self._seen(late), self.kube.now, self._made())
         self._perform(made, killed_after)
         self.last = made
@@ -134,7 +136,7 @@ class World:
         while quiet < 120.0:
             made = self.look()
             assert self.kube.now < end, f"not settled after {within:.0f} s: {self.why()}"
-            idle = not made.actions and made.wake_in >= 30.0
+            idle = not made.actions and made.wake_in >= 30.0 and not self.misled
             quiet = quiet + made.wake_in if idle else 0.0
             self.kube.pass_time(made.wake_in)
 
@@ -183,8 +185,10 @@ class World:
                 continue
             try:
                 self.kube.perform(action)
-            except (Conflict, Refused):
+            except Conflict:
                 break  # the rest is another look's
+            except Refused:
+                continue
         if killed_after is None:
             self.kube.memory = made.memory
             self.kube.conditions = {c["type"]: c for c in made.status["conditions"]}

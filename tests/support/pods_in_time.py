@@ -42,7 +42,7 @@ class SimPod:
     deadline: float = 0.0
     rate: float = 0.0
     ending: bool = False
-    stuck: bool = False  # its drain never ends, and its admin port has nothing to say
+    stuck: bool = False  # it hears an order to drain, moves nobody, and says nothing
     deaf: bool = False  # its admin port does not answer
     accepts: float = 200.0
     moved: float = 0.0
@@ -88,7 +88,7 @@ class SimPod:
 
     def drain(self, now: float, deadline_s: float, rate: float, *, ending: bool = False) -> None:
         """V1; a signal (`ending`) needs no admin port."""
-        if not ending and (self.deaf or self.stuck or not self.node_up or not self.running(now)):
+        if not ending and (self.deaf or not self.node_up or not self.running(now)):
             raise Refused(self.name)
         self.ending = self.ending or ending
         if self.stage is Stage.EMPTY:

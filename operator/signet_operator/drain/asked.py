@@ -18,8 +18,8 @@ def drain_asked(look: Look, room: int) -> list[Action]:
     going = [pod for pod in asked if pod in look.draining]
     fresh = [pod for pod in asked if pod not in look.draining and not pod.empty]
     begin = [] if look.paused else fresh[: max(0, room)]
-    together = max(1, len(look.draining) + len(begin))
-    orders = [look.order(pod, together) for pod in (*going, *begin)]
+    group = (*look.draining, *begin)
+    orders = [look.order(pod, group) for pod in (*going, *begin)]
     return [order for order in orders if order is not None]
 
 

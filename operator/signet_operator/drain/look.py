@@ -5,7 +5,7 @@ process of it runs, or because its drain has ended at its deadline.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from signet_operator.actions import DrainPod
@@ -109,12 +109,12 @@ class Look:
         """Those that take what others give away."""
         return tuple(p for p in pods if p.ready and not p.deleting and p.stage is Stage.ACTIVE)
 
-    def order(self, pod: Pod, together: int) -> DrainPod | None:
-        """What a pod is asked now, so that it drains; None: it has been asked just that.
+    def order(self, pod: Pod, group: Sequence[Pod]) -> DrainPod | None:
+        """What a pod of a group that drains together is asked now; None: it has been asked that.
 
         A drain that runs keeps its deadline, however often it is ordered again.
         """
-        rate = self.rate(together)
+        rate = self.rate(group)
         before = self.ordered.get(pod.uid)
         drains = pod.stage in {Stage.DRAINING, Stage.EMPTY, Stage.GONE}
         if drains and (before is None or not differs(before.rate, rate)):
@@ -124,16 +124,18 @@ class Look:
         deadline = self.now + self.asked.drain.deadline_s
         if before is not None and not self.unasked(pod):
             deadline = before.deadline
+            if deadline <= self.now:
+                return None  # it is over: an order would only put it off
         left = max(1, math.ceil(deadline - self.now))
         return DrainPod(pod.name, pod.uid, left, rate)
 
-    def rate(self, together: int) -> float:
+    def rate(self, group: Sequence[Pod]) -> float:
         """What each of those that drain together may ask to move in a second; 0: the pod's choice.
 
         It is what was asked for, and never more than its part of what the survivors take now.
         """
-        takes = [pod.report.accepts for pod in self.serving(self.pods) if pod.report]
-        part = round(sum(takes) / max(1, together), 1)
+        stay = [pod for pod in self.serving(self.pods) if pod not in group]
+        part = round(sum(p.report.accepts for p in stay if p.report) / max(1, len(group)), 1)
         limits = [rate for rate in (float(self.asked.drain.rate), part) if rate > 0]
         return min(limits, default=0.0)
 

@@ -5,7 +5,7 @@ membership record has expired, it serves nobody, and its leases fence whatever i
 (durability.md). Only then is it deleted by force, which lets the StatefulSet make it anew.
 
 - N1 Unreachable node, no word from the pod itself, and no other pod sees its record; somebody must
-  have looked.
+  have looked (who sees itself has).
 - N2 At most the tier's budget at once: a pod that was made anew counts until it is ready.
 """
 
@@ -32,7 +32,7 @@ def is_lost(look: Look, pod: Pod) -> bool:
     """N1."""
     if pod.node_reachable or look.fresh(pod):
         return False
-    seers = [seen for name, seen in look.seers.items() if name != pod.name]
+    seers = [seen for name, seen in look.seers.items() if name in seen and name != pod.name]
     return bool(seers) and not any(pod.name in seen for seen in seers)
 
 

@@ -191,14 +191,16 @@ def _downwards(look: Look, old: list[Pod]) -> Roll:
     going = [pod for pod in top if pod in look.draining and not pod.deleting]
     fresh = [pod for pod in top[: look.budget] if not _begun(look, pod)]
     begins = fresh[: look.slots]
-    orders = [look.order(pod, max(1, len(going) + len(begins))) for pod in (*going, *begins)]
+    group = (*going, *begins)
+    orders = [look.order(pod, group) for pod in group]
     leaving = _going(look, old) | {pod.uid for pod in begins}
     return Roll((*_replaced(look, old), *(order for order in orders if order)), leaving)
 
 
 def _goes_on(look: Look, old: list[Pod]) -> list[Action]:
     """What has begun is finished, whatever the next has to wait for."""
-    orders = [look.order(pod, 1) for pod in old if pod in look.draining and not pod.deleting]
+    going = [pod for pod in old if pod in look.draining and not pod.deleting]
+    orders = [look.order(pod, going) for pod in going]
     return [
         *_replaced(look, old, begun=not returns(look)),
         *(order for order in orders if order),

@@ -96,7 +96,7 @@ def _drains(look: Look, leaving: list[Pod]) -> list[Action]:
     going = [pod for pod in leaving if pod in look.draining and not pod.deleting]
     fresh = [pod for pod in reversed(top) if pod not in look.draining and not look.removable(pod)]
     asked = [*going, *fresh[: look.slots]]
-    orders = [look.order(pod, max(1, len(asked))) for pod in asked]
+    orders = [look.order(pod, asked) for pod in asked]
     return [order for order in orders if order is not None]
 
 
