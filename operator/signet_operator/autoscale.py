@@ -89,7 +89,7 @@ def _up(auto: Autoscaling, now_has: int, need: Need, window: Window, now: float)
         looks.pop(0)
     if looks[0][0] <= begin:
         least = min(pods for _, pods in looks)
-        return Advice(max(least, now_has), Window(), need.measure)
+        return Advice(max(min(least, auto.maximum), now_has), Window(), need.measure)
     return Advice(now_has, Window(above=tuple(looks)), need.measure)
 
 

@@ -352,7 +352,9 @@ class Kube:
         pod.drain(self.now, action.deadline_s, action.rate)
         asked = self.spec.tiers[pod.tier]
         together = [
-            p for p in self.of(pod.tier) if p.stage is Stage.DRAINING and not p.ending and p.node_up
+            p
+            for p in self.of(pod.tier)
+            if p.stage is Stage.DRAINING and not p.ending and p.node_up and self.now < p.deadline
         ]
         over = len(together) > asked.drain.max_concurrent and not self.spec.hibernate
         if before is Stage.ACTIVE and over:
