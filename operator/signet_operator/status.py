@@ -4,6 +4,7 @@ from typing import Any
 
 from signet_operator import conditions, names, said
 from signet_operator.names import Tier
+from signet_operator.observed import Pod
 from signet_operator.said import Facts
 
 DIGITS = 2  # that a count keeps. Raise: a write of status for every few connections
@@ -50,10 +51,16 @@ def _pool(facts: Facts, tier: Tier) -> dict[str, Any]:
         "draining": found["draining"],
         "load": found["connections"] if tier is Tier.GATEWAY else found["shards"],
         "selector": ",".join(f"{key}={value}" for key, value in selector.items()),
+        "pods": [_pod(pod) for pod in facts.seen.pods.get(tier, ())],
         "conditions": conditions.conditions(
             pool.conditions, said.pool_said(facts, tier), facts.spec.generation, facts.now
         ),
     }
+
+
+def _pod(pod: Pod) -> dict[str, Any]:
+    load = pod.report.load if pod.report else 0
+    return {"name": pod.name, "stage": str(pod.stage), "load": rounded(load)}
 
 
 def _tier(facts: Facts, tier: Tier) -> dict[str, Any]:

@@ -1,0 +1,3 @@
+from kubectl_signet.commands import main
+
+main()
