@@ -151,9 +151,10 @@ HOLD_TIME = 10.0
 # A gateway. Each shard has its share: HOLD_BYTES / HOLD_SHARE at most, so one cannot starve all.
 HOLD_BYTES = 8 * MIB
 HOLD_SHARE = 8  # see HOLD_BYTES
-# Bytes that a router has accepted and not yet written; beyond it sends are refused. Raise: more
-# memory while the store is slow.
+# Bytes that a router has accepted and not yet written; beyond it sends and new streams are refused.
+# Raise: more memory while the store is slow.
 MAX_UNWRITTEN = 64 * MIB
+NOTE_BYTES = 512  # of MAX_UNWRITTEN: what an acknowledgement or a connection takes in memory, about
 # What clients are told when an inbox is full, and strangers who wrote too much.
 INBOX_FULL_RETRY_AFTER = 60.0
 STRANGER_RETRY_AFTER = 3600.0

@@ -5,12 +5,13 @@ M6 of protos/protocol.md; O1–O3 of docs/durability.md. Refusals are not rememb
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from signet.core.errors import Code
-from signet.core.ids import DeviceAddress, MessageId, UserId
+from signet.core.grouped import Grouped
+from signet.core.ids import DeviceAddress, MessageId, ShardId, UserId
 from signet.core.limits import MAX_UNANSWERED, REMEMBERED_BELOW_BASE, REMEMBERED_CONVERSATIONS
 from signet.core.link import Answer, Send
 
@@ -84,8 +85,11 @@ class _Conversation:
 class Conversations:
     """What one owner remembers of its users' conversations, bounded."""
 
-    def __init__(self, most: int = REMEMBERED_CONVERSATIONS) -> None:
+    def __init__(
+        self, shard: Callable[[UserId], ShardId], most: int = REMEMBERED_CONVERSATIONS
+    ) -> None:
         self._known: OrderedDict[Key, _Conversation] = OrderedDict()
+        self._by_shard: Grouped[Key, ShardId] = Grouped(lambda key: shard(key.to))  # the same
         self._most = most
 
     def judge(self, key: Key, send: Send) -> Verdict:
@@ -109,8 +113,8 @@ class Conversations:
         """Its append is under way."""
         conversation = self._known.get(key)
         if conversation is None:  # nothing is remembered: it equals its base
-            conversation = _Conversation(send.ordinal, send.ordinal, send.ordinal)
-            self._known[key] = conversation
+            at = send.ordinal
+            conversation = self._begins(key, _Conversation(at, at, at))
         self._known.move_to_end(key)
         if send.ordinal < conversation.next:
             conversation.behind = send.ordinal + 1
@@ -127,15 +131,22 @@ class Conversations:
 
     def restore(self, key: Key, ordinal: int, digest: bytes, answer: Answer) -> None:
         """A stored item of an earlier life, put back as a kindness (O2)."""
-        conversation = self._known.setdefault(key, _Conversation(ordinal, ordinal))
+        conversation = self._known.get(key)
+        if conversation is None:
+            conversation = self._begins(key, _Conversation(ordinal, ordinal))
         if ordinal >= conversation.next:
             conversation.next = conversation.since = ordinal + 1
         conversation.taken.setdefault(answer.message_id, Remembered(ordinal, digest, answer))
         self._evict()
 
-    def forget(self, gone: Callable[[Key], bool]) -> None:
+    def _begins(self, key: Key, conversation: _Conversation) -> _Conversation:
+        self._known[key] = conversation
+        self._by_shard.add(key)
+        return conversation
+
+    def forget(self, shards: Iterable[ShardId]) -> None:
         """Those whose recipients are another owner's now."""
-        for key in [key for key in self._known if gone(key)]:
+        for key in self._by_shard.take(shards):
             del self._known[key]
 
     def _evict(self) -> None:
@@ -145,3 +156,4 @@ class Conversations:
                 self._known.move_to_end(key)
                 return
             del self._known[key]
+            self._by_shard.discard(key)

@@ -4,18 +4,22 @@ Pure: times are seconds of one clock that only rises. A hint may be lost, and so
 new owner reminds nobody until a new message comes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from signet.core import limits
-from signet.core.ids import UserId
+from signet.core.grouped import Grouped
+from signet.core.ids import ShardId, UserId
 from signet.core.timers import Timers
 
 
 class Reminders:
     """One owner's users who were hinted. Bounded: those who were hinted last are left out."""
 
-    def __init__(self, most: int = limits.REMEMBERED_USERS) -> None:
+    def __init__(
+        self, shard: Callable[[UserId], ShardId], most: int = limits.REMEMBERED_USERS
+    ) -> None:
         self._timers: Timers[UserId] = Timers()
+        self._by_shard: Grouped[UserId, ShardId] = Grouped(shard)
         self._waits: dict[UserId, float] = {}
         self._most = most
 
@@ -29,6 +33,7 @@ class Reminders:
         again: list[UserId] = []
         while (user := self._timers.pop(now)) is not None:
             wait = 2 * self._waits.pop(user)
+            self._by_shard.discard(user)
             if not away(user):
                 continue
             again.append(user)
@@ -36,12 +41,13 @@ class Reminders:
                 self._set(user, now, wait)
         return again
 
-    def forget(self, gone: Callable[[UserId], bool]) -> None:
+    def forget(self, shards: Iterable[ShardId]) -> None:
         """Those who are another owner's now."""
-        for user in [user for user in self._waits if gone(user)]:
+        for user in self._by_shard.take(shards):
             del self._waits[user]
             self._timers.clear(user)
 
     def _set(self, user: UserId, now: float, wait: float) -> None:
         self._waits[user] = wait
+        self._by_shard.add(user)
         self._timers.set(user, now + wait)

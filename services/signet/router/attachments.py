@@ -1,6 +1,6 @@
-"""Attached devices: who follows which inbox, what is pushed to them, what they acknowledge.
+"""Attached devices: who follows which inbox, what they acknowledge, who is not of the account.
 
-Rules S3, S4, S9 and R3–R7 of protos/protocol.md; O4, R5, J6 of docs/durability.md.
+Rules S3, S4, S9, R4 and R7 of protos/protocol.md; O4, R5, J6 of docs/durability.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,21 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from signet.core import limits
-from signet.core.delivery import Delivery, Flown, Pushed, Receipt
+from signet.core.delivery import Delivery, Flown
 from signet.core.errors import Code
 from signet.core.ids import DeviceId, Position
-from signet.core.link import Acked, Attach, Attached, Drop, ReadAfter
-from signet.internal.v1.stored import (
-    caught_up_frame,
-    expired_frame,
-    item_frame,
-    own_devices_frame,
-    read_stored,
-    stored_item,
-)
+from signet.core.link import Acked, Attach, Attached, Drop
+from signet.internal.v1.stored import own_devices_frame
 from signet.ports.events import Event, Topic
 from signet.ports.inbox import Connected, Entry, StoreUnavailable
 from signet.router.context import Context
+from signet.router.following import Following, opened
 from signet.router.people import Inbox, Person, Session
 from signet.router.presence import Presences
 from signet.router.receipts import Receipts
@@ -38,8 +32,11 @@ NO_REGISTRATION = 0  # equals none that a device can have
 class Attachments:
     """The sessions of this router."""
 
-    def __init__(self, context: Context, receipts: Receipts, presences: Presences) -> None:
+    def __init__(
+        self, context: Context, following: Following, receipts: Receipts, presences: Presences
+    ) -> None:
         self._context = context
+        self._following = following
         self._receipts = receipts
         self._presences = presences
         self._arriving: dict[tuple[int, int], Attach] = {}  # wait for their users
@@ -51,7 +48,12 @@ class Attachments:
 
         One that resumes is known by the copy that was good for its stream, however old: else all
         streams of a gateway that dies would ask the directory at once. Removals are told (S9).
+        Where too much is not written yet, a new stream would only add to it (P7).
         """
+        if self._context.writer.pending_bytes >= limits.MAX_UNWRITTEN and not frame.again:
+            wait, number = limits.STORE_RETRY_AFTER, frame.session
+            self._context.tell(link, [Drop(number, Code.STORE_UNAVAILABLE, wait)])
+            return
         self._arriving[link, frame.session] = frame
         resumes = frame.again or frame.resume_counter is not None
         self._context.people.with_person(
@@ -134,10 +136,11 @@ class Attachments:
         position = max(position, session.claimed)
         older, inbox.session = inbox.session, session
         session.delivery.start(inbox.acknowledged)
+        self._following.begins(inbox, session)
         self._context.tell(session.link, [Attached(session.number, inbox.acknowledged)])
         if older is not None and self._is_same_stream(older, session):
             if older.link != session.link:  # the same stream, over another link
-                self._context.sessions.pop((older.link, older.number), None)
+                self._context.sessions.pop((older.link, older.number))
         elif older is not None:
             self._context.drop(older, Code.DISPLACED)
         self._presences.changed(inbox.device.user)
@@ -168,7 +171,7 @@ class Attachments:
             session.delivery.skip(position)
             session.delivery.ack(position)  # what of it was pushed meanwhile is in `done` already
             self._acknowledge(inbox, position, done)
-            self._follow(inbox, session)
+            self._following.follow(inbox, session)
 
     async def _read(self, inbox: Inbox, after: Position) -> Sequence[Entry]:
         """A page, however long the store is away; nothing is skipped."""
@@ -180,99 +183,6 @@ class Attachments:
                 return page.entries
             except StoreUnavailable:
                 await self._context.pause(limits.STORE_RETRY)
-
-    # --- following ----------------------------------------------------------------------------
-
-    def pushed(
-        self, inbox: Inbox, position: Position, body: bytes, receipt: Receipt | None
-    ) -> None:
-        """An item became durable: to the device at once, if it follows."""
-        session = inbox.session
-        if session is None:
-            return
-        ready = session.delivery.arrived(position, stored_item(body), receipt)
-        if ready is not None:
-            self._context.push(session, item_frame(ready.position, ready.follows, ready.body))
-
-    def _follow(self, inbox: Inbox, session: Session) -> None:
-        """Read on from the cursor, unless that is under way or the window is full."""
-        delivery = session.delivery
-        if delivery.live or delivery.reading or not delivery.room:
-            return
-        delivery.reading = True
-        self._context.spawn(self._read_on(inbox, session))
-
-    async def _read_on(self, inbox: Inbox, session: Session) -> None:
-        delivery = session.delivery
-        try:
-            while inbox.session is session and not delivery.live and delivery.room:
-                await self._one_page(inbox, session)
-        finally:
-            delivery.reading = False
-
-    async def _one_page(self, inbox: Inbox, session: Session) -> None:
-        delivery, after = session.delivery, session.delivery.cursor
-        items, size = delivery.space
-        items, size = min(items, limits.READ_ITEMS), min(size, limits.READ_BYTES)
-        stored = inbox.durable
-        try:
-            page = await self._context.store.read(
-                inbox.device, after, items, size, self._context.now_ms()
-            )
-        except StoreUnavailable:
-            await self._context.pause(limits.STORE_RETRY)
-            return
-        if inbox.session is not session or delivery.cursor != after:
-            return  # a Read moved the cursor meanwhile
-        for first, last in page.expired:
-            delivery.skip(last)
-            self._context.push(session, expired_frame(first, last))
-            metrics.ITEMS_EXPIRED.inc()
-        self._push_page(session, page.entries, delivery.cursor)
-        if page.more:
-            return
-        delivery.exhausted(stored)
-        delivery.live = delivery.cursor >= inbox.durable
-        if delivery.catching_up:
-            delivery.catching_up = False
-            self._context.push(session, caught_up_frame(delivery.cursor))
-
-    def _push_page(self, session: Session, entries: Sequence[Entry], after: Position) -> None:
-        opened_entries = [(entry.position, *opened(entry)) for entry in entries]
-        for ready in session.delivery.read(opened_entries, after):
-            self._push(session, ready)
-
-    def _push(self, session: Session, ready: Pushed) -> None:
-        self._context.push(session, item_frame(ready.position, ready.follows, ready.body))
-
-    def read_after(self, link: int, frame: ReadAfter) -> None:
-        """The device misses something: it is read from the store (R3)."""
-        inbox = self._context.sessions.get((link, frame.session))
-        if inbox is None or not inbox.session or not inbox.session.is_of(link, frame.session):
-            return
-        session = inbox.session
-        gone = session.delivery.acknowledged
-        if frame.after < gone:  # a device that lost its memory: what it asks for is deleted
-            first = Position(frame.after.epoch, frame.after.seq + 1)
-            self._context.push(session, expired_frame(first, gone))
-        session.delivery.rewind(frame.after)
-        self._follow(inbox, session)
-
-    def redeliver(self) -> None:
-        """Push again what devices have not acknowledged for long: the link is a hint (R8)."""
-        now = self._context.clock()
-        for inbox in list(self._context.sessions.values()):
-            session = inbox.session
-            if session is None:
-                continue
-            acknowledged = session.delivery.acknowledged
-            if acknowledged >= inbox.durable or acknowledged != session.still[0]:
-                session.still, session.patience = (acknowledged, now), limits.REDELIVER
-            elif now - session.still[1] >= session.patience:
-                session.still = (acknowledged, now)
-                session.patience = min(2 * session.patience, limits.REDELIVER_AT_MOST)
-                session.delivery.rewind(acknowledged)
-                self._follow(inbox, session)
 
     # --- acknowledging ------------------------------------------------------------------------
 
@@ -298,7 +208,7 @@ class Attachments:
             inbox.resumable = inbox.resumable[-1:]
             self._write_connected(inbox, lambda: None)
         self._acknowledge(inbox, frame.up_to, done)
-        self._follow(inbox, session)
+        self._following.follow(inbox, session)
 
     def _acknowledge(self, inbox: Inbox, up_to: Position, done: Sequence[Flown]) -> None:
         if up_to <= inbox.acknowledged:
@@ -319,7 +229,7 @@ class Attachments:
         """The stream is gone."""
         self._arriving.pop((link, number), None)
         self._context.attaching.pop((link, number), None)
-        inbox = self._context.sessions.pop((link, number), None)
+        inbox = self._context.sessions.pop((link, number))
         if inbox is not None and inbox.session and inbox.session.is_of(link, number):
             inbox.session = None
             self._presences.changed(inbox.device.user)
@@ -335,10 +245,9 @@ class Attachments:
         """Their shards are given away: streams go on, and are attached at the next owner."""
         for inbox in (inbox for person in people for inbox in person.inboxes.values()):
             inbox.session = None
-        gone = {person.id for person in people}
-        for key in [k for k, i in self._context.sessions.items() if i.device.user in gone]:
-            del self._context.sessions[key]
-            self._context.attaching.pop(key, None)
+            for stream in list(inbox.streams):
+                self._context.sessions.pop(stream)
+                self._context.attaching.pop(stream, None)
         metrics.ATTACHED.set(len(self._context.sessions))
 
     def reviewed(self, person: Person, before: Mapping[int, int]) -> None:
@@ -414,11 +323,3 @@ def is_of_account(person: Person, frame: Attach) -> bool:
         and user.devices.get(device) == frame.address.registration
         and user.generations.get(device) == frame.address.generation
     )
-
-
-def opened(entry: Entry) -> tuple[bytes, Receipt | None]:
-    """What is pushed of an entry, and whom its acknowledgement is told."""
-    item, origin = read_stored(entry.body, entry.accepted_ms)
-    if origin is None:
-        return item, None
-    return item, Receipt(origin.sender, origin.message_id, origin.accepted_ms)

@@ -15,6 +15,7 @@ from signet.ports.peers import Peers
 from signet.ports.presence import PresenceStore
 from signet.ports.users import Users
 from signet.router.people import Inbox, People, Session
+from signet.router.sessions import Sessions
 from signet.router.writer import Writer
 
 
@@ -52,7 +53,7 @@ class Context:
     leaving: set[ShardId] = field(default_factory=set)  # held, and being handed over
     owners: dict[ShardId, tuple[Incarnation | None, Epoch]] = field(default_factory=dict)  # others
     links: dict[int, OpenLink] = field(default_factory=dict)
-    sessions: dict[tuple[int, int], Inbox] = field(default_factory=dict)
+    sessions: Sessions = field(default_factory=Sessions)
     attaching: dict[tuple[int, int], Session] = field(default_factory=dict)
 
     def shard(self, user: UserId) -> ShardId:
@@ -98,6 +99,6 @@ class Context:
     def drop(self, session: Session, code: Code, retry_after_s: float = 0.0) -> None:
         """End a session; its gateway closes the stream."""
         self.tell(session.link, [Drop(session.number, code, retry_after_s)])
-        inbox = self.sessions.pop((session.link, session.number), None)
+        inbox = self.sessions.pop((session.link, session.number))
         if inbox is not None and inbox.session is session:
             inbox.session = None

@@ -63,6 +63,7 @@ class Inbox:
     bytes: int
     session: Session | None = None
     connecting: int = 0  # connections that are written, and not durable yet
+    streams: set[tuple[int, int]] = field(default_factory=set)  # see sessions.py
 
     @classmethod
     def of(cls, head: Head) -> "Inbox":

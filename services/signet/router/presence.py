@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Set
 
 from signet.core import limits
+from signet.core.grouped import Grouped
 from signet.core.ids import ShardId, UserId
 from signet.core.link import Push, SetStatus, WatchUsers
 from signet.core.visibility import may_see
@@ -29,6 +30,7 @@ class Presences:
         self._last_seen = LastSeen(context.users, context.clock, context.later, context.spawn)
         self._watchers: defaultdict[UserId, set[Watcher]] = defaultdict(set)
         self._watched: dict[Watcher, tuple[UserId, frozenset[UserId]]] = {}
+        self._by_shard: Grouped[Watcher, ShardId] = Grouped(lambda watcher: watcher[2])
         self._watching: defaultdict[tuple[int, int], set[ShardId]] = defaultdict(set)
         self._told: dict[Watcher, dict[UserId, tuple[Status, int]]] = {}
         self._dirty: set[UserId] = set()
@@ -117,6 +119,7 @@ class Presences:
         viewer = frame.watcher.device.user
         self._watched[watcher] = (viewer, frozenset(frame.users))
         self._watching[link, frame.session].add(shard)
+        self._by_shard.add(watcher)
         for user in frame.users:
             self._watchers[user].add(watcher)
         self._context.spawn(self._tell(watcher, viewer, list(frame.users)))
@@ -129,6 +132,7 @@ class Presences:
     def _forget(self, watcher: Watcher) -> None:
         _, users = self._watched.pop(watcher, (None, frozenset()))
         self._told.pop(watcher, None)
+        self._by_shard.discard(watcher)
         if shards := self._watching.get(watcher[:2]):
             shards.discard(watcher[2])
             if not shards:
@@ -146,7 +150,7 @@ class Presences:
         """They are given away: who watches their users watches them at the next owner."""
         gone = {user for user in self._dirty if self._context.shard(user) in shards}
         self._dirty -= gone
-        for watcher in [key for key in self._watched if key[2] in shards]:
+        for watcher in self._by_shard.take(shards):
             self._forget(watcher)
 
     async def _tell(self, watcher: Watcher, viewer: UserId, users: list[UserId]) -> None:

@@ -33,12 +33,14 @@ from signet.ports.presence import PresenceStore
 from signet.ports.users import Users
 from signet.router.attachments import NO_REGISTRATION, Attachments
 from signet.router.context import Context, OpenLink
+from signet.router.following import Following
 from signet.router.ownership import Ownership
 from signet.router.peers import NoPeers
 from signet.router.people import People, Person
 from signet.router.presence import Presences
 from signet.router.receipts import Receipts
 from signet.router.sends import Sends
+from signet.router.sessions import Sessions
 from signet.router.writer import Write, Writer
 from signet.telemetry import metrics
 from signet.v1.messaging_pb2 import CAPABILITY_NOTICES
@@ -112,8 +114,9 @@ class Router:
         context.writer = Writer(store, self._held_epoch, self._holds, self._end)
         self._receipts = Receipts(context)
         self._presences = Presences(context)
-        self._attachments = Attachments(context, self._receipts, self._presences)
-        context.pushed = self._attachments.pushed
+        self._following = Following(context)
+        self._attachments = Attachments(context, self._following, self._receipts, self._presences)
+        context.pushed = self._following.pushed
         self._steward = Steward(name, self.incarnation, shards, alone=alone)
         self._ownership = Ownership(
             context,
@@ -140,6 +143,7 @@ class Router:
         if self._members is None:
             await self._take_all()
         self._spawn(self._ownership.run())
+        self._measure(self._context.sessions)
         self._spawn(self._every_second())
         self._spawn(self._keep_presence())
         self._spawn(self._sweep())
@@ -161,6 +165,7 @@ class Router:
         await self._ownership.release_all()
         await self._context.people.stop()
         await asyncio.wait([noting], timeout=patience_s)
+        self._measure(Sessions())  # of nothing
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -240,6 +245,12 @@ class Router:
             "users": len(context.people),
         }
 
+    @staticmethod
+    def _measure(sessions: Sessions) -> None:
+        """Summed up when somebody asks: those attached are many."""
+        metrics.INBOX_ITEMS.set_function(lambda: sum(inbox.items for inbox in sessions.values()))
+        metrics.INBOX_BYTES.set_function(lambda: sum(inbox.bytes for inbox in sessions.values()))
+
     # --- rhythm -------------------------------------------------------------------------------
 
     async def _every_second(self) -> None:
@@ -247,10 +258,7 @@ class Router:
             await asyncio.sleep(1.0)
             self._ownership.say()
             self._sends.remind()
-            self._attachments.redeliver()
-            inboxes = list(self._context.sessions.values())
-            metrics.INBOX_ITEMS.set(sum(inbox.items for inbox in inboxes))
-            metrics.INBOX_BYTES.set(sum(inbox.bytes for inbox in inboxes))
+            self._following.redeliver()
             metrics.USERS_CACHED.set(len(self._context.people))
 
     async def _keep_presence(self) -> None:
@@ -305,7 +313,7 @@ class Router:
             case Attach() as attach:
                 self._attachments.attach(link, attach)
             case ReadAfter() as read:
-                self._attachments.read_after(link, read)
+                self._following.read_after(link, read)
             case SetStatus() as status:
                 self._presences.set_status(link, status)
             case WatchUsers() as watch:

@@ -44,8 +44,8 @@ class Sends:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._conversations = Conversations()
-        self._reminders = Reminders()
+        self._conversations = Conversations(context.shard)
+        self._reminders = Reminders(context.shard)
         self._waiting_bytes = 0  # of sends to those who are not in memory yet
         self._strangers = Strangers()
         self._fleeting_strangers = Strangers()
@@ -306,8 +306,8 @@ class Sends:
 
     def forget_shards(self, shards: Set[ShardId]) -> None:
         """They are given away: their next owner remembers by itself."""
-        self._conversations.forget(lambda key: self._context.shard(key.to) in shards)
-        self._reminders.forget(lambda user: self._context.shard(user) in shards)
+        self._conversations.forget(shards)
+        self._reminders.forget(shards)
 
     def restore(self, device: DeviceId, entries: Sequence[Entry]) -> None:
         """What an earlier life took and nobody has acknowledged (O2)."""

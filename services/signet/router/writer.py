@@ -39,12 +39,13 @@ class Write:
     dropped: list[tuple[ShardId, DeviceId]] = field(default_factory=list)  # these inboxes, alone
     done: Callable[[], None] = lambda: None
 
-    size: int = field(init=False)  # bytes of the entries
+    size: int = field(init=False)  # bytes of the entries, and what notes take in memory
     count: int = field(init=False)  # of all that is written
 
     def __post_init__(self) -> None:
         self.count = len(self.entries) + len(self.acknowledged) + len(self.connected)
-        self.size = sum(len(entry.body) for _, entry in self.entries)
+        notes = len(self.acknowledged) + len(self.connected)
+        self.size = notes * limits.NOTE_BYTES + sum(len(entry.body) for _, entry in self.entries)
 
 
 class Writer:

@@ -1,10 +1,14 @@
 """Who stays away is hinted again, more and more rarely (design.md §5)."""
 
 from signet.core import limits
-from signet.core.ids import UserId
+from signet.core.ids import ShardId, UserId
 from signet.core.reminders import Reminders
 
 ALICE, BOB = (UserId(name.ljust(16, b"_")) for name in (b"alice", b"bob"))
+
+
+def shard(user: UserId) -> ShardId:
+    return ShardId(user[0])
 
 
 def hints(reminders: Reminders, until: float, step: float = 600.0) -> list[float]:
@@ -17,7 +21,7 @@ def hints(reminders: Reminders, until: float, step: float = 600.0) -> list[float
 
 
 def test_each_wait_is_twice_the_one_before_and_there_is_an_end() -> None:
-    reminders = Reminders()
+    reminders = Reminders(shard)
     reminders.hinted(ALICE, 0.0)
     hour = limits.REMIND_AFTER
     at = hints(reminders, 60 * 24 * hour)
@@ -27,7 +31,7 @@ def test_each_wait_is_twice_the_one_before_and_there_is_an_end() -> None:
 
 
 def test_further_messages_do_not_put_it_off() -> None:
-    reminders = Reminders()
+    reminders = Reminders(shard)
     for minute in range(120):
         reminders.hinted(ALICE, minute * 60.0)
         if reminders.due(minute * 60.0, lambda _: True):
@@ -37,7 +41,7 @@ def test_further_messages_do_not_put_it_off() -> None:
 
 
 def test_who_has_come_is_not_hinted_and_begins_anew() -> None:
-    reminders = Reminders()
+    reminders = Reminders(shard)
     reminders.hinted(ALICE, 0.0)
     assert reminders.due(limits.REMIND_AFTER, lambda _: False) == []
     assert hints(reminders, 30 * limits.REMIND_AFTER) == []
@@ -46,8 +50,8 @@ def test_who_has_come_is_not_hinted_and_begins_anew() -> None:
 
 
 def test_those_of_another_owner_are_forgotten_and_memory_is_bounded() -> None:
-    reminders = Reminders(most=1)
+    reminders = Reminders(shard, most=1)
     reminders.hinted(ALICE, 0.0)
     reminders.hinted(BOB, 0.0)
-    reminders.forget(lambda user: user == ALICE)
+    reminders.forget([shard(ALICE)])
     assert reminders.due(limits.REMIND_AFTER, lambda _: True) == []

@@ -15,7 +15,7 @@ from signet.adapters.presence_memory import MemoryPresence
 from signet.core import limits
 from signet.core.errors import Code
 from signet.core.ids import START, DeviceId, Position, ShardId, UserId
-from signet.core.link import ToRouter, WatchUsers
+from signet.core.link import Drop, ToRouter, WatchUsers
 from signet.core.shards import shard_of
 from signet.ports.inbox import Acknowledged, Batch, Connected, Head, StoreUnavailable
 from signet.ports.peers import OwnersItem
@@ -25,6 +25,7 @@ from signet.router.people import Inbox
 from signet.router.router import Router, boot_clock
 from signet.router.writer import Write
 from tests.support.devices import Device
+from tests.support.stalled_store import StalledStore
 from tests.unit.router.test_handover import (
     ALICE,
     BOB,
@@ -356,3 +357,41 @@ async def test_presence_of_many_is_written_in_parts(router: Router) -> None:
         router._context.sessions[99, number] = inbox
     await router._presences.refresh()
     assert (sum(parts), max(parts)) == (len(many), limits.PRESENCE_AT_ONCE)
+
+
+# --- what waits for a store that does not answer ----------------------------------------------
+
+
+async def test_new_streams_are_refused_where_too_much_is_not_written_and_others_go_on(
+    users: SlowUsers, tmp_path: Path
+) -> None:
+    """Each one is another note that waits: they would come again and again, and pile up."""
+    inbox = open_inbox(tmp_path / "stalled.sqlite", SHARDS)
+    store = StalledStore(inbox)
+    router = Router(
+        store,
+        users,
+        MemoryPresence(boot_clock),
+        MemoryEvents(),
+        shards=SHARDS,
+        alone=True,
+        lease_s=float("inf"),
+    )
+    await router.start()
+    alice, bob = await connected(router, ALICE), Listener(router, BOB)
+    store.stall()
+    shard, device = shard_of(ALICE, SHARDS), DeviceId(ALICE, 1)
+    note = Write(connected=[(shard, Connected(device, alice.counter, ()))] * limits.APPEND_ITEMS)
+    for _ in range(limits.MAX_UNWRITTEN // note.size + 1):
+        router._context.writer.add(note)
+    await bob.connect()
+    await bob.until(lambda: bool(bob.drops))
+    assert bob.drops == [Drop(1, Code.STORE_UNAVAILABLE, limits.STORE_RETRY_AFTER)]
+    await alice.connect(again=True)  # a stream that is there comes again with its link
+    store.let_go()
+    await until(lambda: router._context.writer.pending_bytes == 0)
+    await alice.until(lambda: len(alice.attached) == 2)
+    await bob.connect()
+    await bob.until(bob.caught_up)
+    await router.stop()
+    await inbox.close()

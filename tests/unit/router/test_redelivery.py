@@ -61,7 +61,7 @@ async def connected(router: Router, user: UserId) -> Device:
 
 def redeliver(router: Router, clock: Clock, after: float) -> None:
     clock.ahead += after
-    router._attachments.redeliver()
+    router._following.redeliver()
 
 
 async def test_an_item_whose_push_was_lost_is_pushed_again(router: Router, clock: Clock) -> None:
