@@ -70,6 +70,7 @@ class Kube:
     pods: dict[str, SimPod] = field(default_factory=dict)
     revisions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     jobs: dict[str, tuple[float, str]] = field(default_factory=dict)
+    forced: set[str] = field(default_factory=set)  # deleted by force, and not back yet
     nodes_down: set[str] = field(default_factory=set)
     memory: Mapping[str, Any] = field(default_factory=dict)
     conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -340,11 +341,15 @@ class Kube:
         heard = self.now - pod.seen_alive_at < MEMBER_S and pod.running(self.now)
         if pod.node_up or heard:
             self.broken.append(f"{self.now:.0f} {pod.name} deleted by force while it may live")
-        anew = [p for p in self.of(pod.tier) if p.node_up and not p.ready and p.phase(self.now)]
-        starts = [p for p in anew if p.stage is Stage.ACTIVE and p.deleting_at is None]
-        if len(starts) >= max(1, self.spec.tiers[pod.tier].drain.max_concurrent):
+        self.forced = {name for name in self.forced if not self._back(name)}
+        of_tier = {name for name in self.forced if name.startswith(self.sets[pod.tier].name)}
+        self.forced.add(pod.name)
+        if len(of_tier) >= max(1, self.spec.tiers[pod.tier].drain.max_concurrent):
             self.broken.append(f"{self.now:.0f} {pod.name} deleted by force beyond the budget")
         del self.pods[pod.uid]
+
+    def _back(self, name: str) -> bool:
+        return any(pod.name == name and pod.ready for pod in self.pods.values())
 
     def _drain(self, action: DrainPod) -> None:
         pod = self._pod(action.uid)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from signet_operator.actions import Action, DeletePod, SetPartition, SetTemplate, Tell
 from signet_operator.drain import health
 from signet_operator.drain.look import Look, idle
-from signet_operator.drain.scale_in import late
+from signet_operator.drain.scale_in import cannot_carry, late
 from signet_operator.observed import Pod
 
 RETURNED = "returned-from:"  # in the annotation TEMPLATE_HASH, before the hash that has failed
@@ -160,7 +160,8 @@ def _put_right(
     look: Look, wanted: Template, old: list[Pod], revisions: Mapping[str, Mapping[str, Any]]
 ) -> Roll | None:
     """A template was written past us. Where no pod has it yet, none gets it (R6)."""
-    untried = len(old) == len(look.pods) and look.set.partition >= look.set.replicas
+    guarded = look.set.partition >= look.set.replicas and not returns(look)
+    untried = len(old) == len(look.pods) and guarded
     if look.paused or not look.settled or not (untried or look.set.drifted):
         return None
     body = revisions.get(old[0].revision) if untried and old else None
@@ -182,6 +183,8 @@ def _waits(look: Look, old: list[Pod]) -> str:
             return f"{pod.name} {room}"
     if len(new) == 1 and not health.proven(look, new[0], old):
         return f"{new[0].name} tries the new template"  # R2
+    if not new and not returns(look):
+        return "no pod that stays has tried the new template"
     return ""
 
 
@@ -190,11 +193,18 @@ def _downwards(look: Look, old: list[Pod]) -> Roll:
     top = [pod for pod in reversed(old) if not idle(pod)]
     going = [pod for pod in top if pod in look.draining and not pod.deleting]
     fresh = [pod for pod in top[: look.budget] if not _begun(look, pod)]
-    begins = fresh[: look.slots]
+    begins = _fitting(look, fresh[: look.slots])
     group = (*going, *begins)
     orders = [look.order(pod, group) for pod in group]
     leaving = _going(look, old) | {pod.uid for pod in begins}
     return Roll((*_replaced(look, old), *(order for order in orders if order)), leaving)
+
+
+def _fitting(look: Look, begins: list[Pod]) -> list[Pod]:
+    """Not more than the others can carry, but one: the surplus pod is there for it."""
+    while len(begins) > 1 and cannot_carry(look, begins):
+        begins = begins[:-1]
+    return begins
 
 
 def _goes_on(look: Look, old: list[Pod]) -> list[Action]:

@@ -6,6 +6,7 @@
 - S4 When more are needed again, who has not ended comes back (drain/asked.py).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from signet_operator import autoscale
@@ -29,7 +30,8 @@ def scale_in(look: Look, wanted: int, *, checked: bool = True) -> ScaleIn:
     """The next step from what there is to `wanted` pods. `checked` False: S1 was asked before."""
     leaving = [pod for pod in look.pods if pod.ordinal >= wanted]
     begun = any(_begun(look, pod) for pod in leaving)
-    if checked and (blocked := cannot_carry(look, wanted, begun=begun)):
+    slack = SLACK if begun else 0.0
+    if checked and wanted and (blocked := cannot_carry(look, leaving, slack)):
         return ScaleIn(blocked=blocked)
     if look.paused:
         leaving = [pod for pod in leaving if _begun(look, pod)]
@@ -41,22 +43,23 @@ def scale_in(look: Look, wanted: int, *, checked: bool = True) -> ScaleIn:
     return ScaleIn(tuple(actions), frozenset(pod.uid for pod in leaving))
 
 
-def cannot_carry(look: Look, wanted: int, *, begun: bool) -> str:
-    """S1: why the pods below `wanted` cannot have the load of all; '' if they can."""
-    if wanted == 0:
-        return ""  # asked for: nobody is to stay
-    if all(look.removable(pod) for pod in look.pods if pod.ordinal >= wanted):
+def cannot_carry(look: Look, leaving: Sequence[Pod], slack: float = 0.0) -> str:
+    """S1: why the pods but those that leave cannot have the load of all; '' if they can.
+
+    `slack`: how much more than their targets they may have.
+    """
+    if all(look.removable(pod) for pod in leaving):
         return ""  # nothing comes to the survivors
-    below = [pod for pod in look.pods if pod.ordinal < wanted and not pod.wants_drain]
-    survivors = len(look.serving(below))
+    stay = [pod for pod in look.pods if pod not in leaving]
+    survivors = len(look.serving(pod for pod in stay if not pod.wants_drain))
     if not survivors:
-        return f"none of the {wanted} that would stay is ready"
-    need = autoscale.needed(look.asked.autoscaling, look.pods, -SLACK if begun else 0.0)
+        return f"none of the {len(stay)} that would stay is ready"
+    need = autoscale.needed(look.asked.autoscaling, look.pods, -slack)
     if need.pods <= survivors or need.measure == "lag":
         return ""
     return (
         f"{need.pods} pods are needed for what is there now ({need.measure}), and {survivors} of"
-        f" the {wanted} that would stay are ready"
+        f" the {len(stay)} that would stay are ready"
     )
 
 

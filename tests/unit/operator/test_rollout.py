@@ -119,6 +119,17 @@ def test_more_may_roll_together_if_more_may_drain_together() -> None:
     assert [order.pod for order in of(roll, DrainPod)] == ["blue-gateway-2", "blue-gateway-1"]
 
 
+def test_not_more_roll_together_than_the_others_can_carry() -> None:
+    full = (pod(0, 390), pod(1, 390), pod(2, 390), new(3, load=30))
+    roll = step(*full, partition=3, together=3)
+    assert [order.pod for order in of(roll, DrainPod)] == ["blue-gateway-2"]
+
+
+def test_a_canary_that_a_person_drains_proves_nothing() -> None:
+    roll = step(pod(0), pod(1), pod(2), new(3, wants_drain=True), partition=3)
+    assert roll.actions == ()
+
+
 def test_a_drained_pod_that_kubernetes_leaves_is_deleted() -> None:
     roll = step(pod(0), pod(1), empty(2), new(3), partition=2)
     assert of(roll, DeletePod) == [DeletePod("blue-gateway-2", "gateway-2", force=False)]
@@ -197,6 +208,16 @@ def test_on_the_way_back_the_failed_pods_are_replaced_without_a_drain() -> None:
     drained = (pod(0), pod(1), broken(2, "CrashLoopBackOff"), empty(3, revision=NEW))
     roll = rollout.step(look(*drained, set_=set_, target=4), WANTED, REVISIONS)
     assert [write.partition for write in of(roll, SetPartition)] == [2]
+
+
+def test_where_every_pod_has_failed_all_go_back() -> None:
+    set_ = found(
+        2, template_hash="returned-from:h2", partition=2, current_revision="blue-gateway-x"
+    )
+    pods = (broken(0, "CrashLoopBackOff"), broken(1, "CrashLoopBackOff"))
+    roll = rollout.step(look(*pods, set_=set_), WANTED, REVISIONS)
+    assert [write.partition for write in of(roll, SetPartition)] == [0]
+    assert of(roll, SetTemplate) == []
 
 
 def test_something_else_may_be_asked_for_while_a_canary_finds_no_room() -> None:
