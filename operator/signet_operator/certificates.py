@@ -170,7 +170,9 @@ def ends(certificate: bytes) -> float:
 
 
 def make_authority(name: str, terms: Terms, now: float) -> Pair:
-    """Signs certificates of one cluster, and no further authorities."""
+    """Signs certificates of one cluster, and no further authorities. Each has a name of its own:
+    TLS libraries look authorities up by it.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _subject(name)
     lasts = max(AUTHORITY_S, 3 * terms.lifetime_s)

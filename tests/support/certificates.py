@@ -40,7 +40,7 @@ class Authority:
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name("an authority of a test")
+        self._name = _name(f"an authority of a test {x509.random_serial_number():x}"[:64])
         basic = x509.BasicConstraints(ca=True, path_length=0)
         signed = self._builder(self._name, self._key.public_key()).add_extension(basic, True)
         self.certificate = _pem(signed.sign(self._key, hashes.SHA256()))

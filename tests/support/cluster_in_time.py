@@ -129,6 +129,10 @@ class CutLink:
     def pending(self) -> int:
         return 0
 
+    @property
+    def outdated(self) -> bool:
+        return False
+
     def cut(self) -> None:
         """Both ends find out, each at its own time."""
         if not self.over:

@@ -24,7 +24,7 @@ class ScriptedLink:
     def __init__(self, address: str, deliver: Deliver, lost: Callable[[], None]) -> None:
         self.incarnation = Incarnation(address.encode().ljust(16, b"."))
         self.got: list[ToRouter] = []
-        self.closed = False
+        self.closed = self.outdated = False
         self._deliver, self._lost = deliver, lost
 
     def submit(self, frames: Sequence[ToRouter]) -> None:

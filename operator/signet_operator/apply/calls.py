@@ -78,7 +78,9 @@ class Calls:
                 if refused.status == 404:
                     return []
                 raise
-            found += [{**one, "kind": kind, "apiVersion": KINDS[kind].api} for one in page["items"] or ()]
+            found += [
+                {**one, "kind": kind, "apiVersion": KINDS[kind].api} for one in page["items"] or ()
+            ]
             more = page["metadata"].get("continue", "")
             if not more:
                 return found

@@ -151,7 +151,7 @@ class Secrets:
         said: list[str] = []
         decision = _decide(known, pods, terms, now)
         if decision.add_authority:
-            made = ca.make_authority(f"signet {spec.namespace}/{spec.name}", terms, now)
+            made = ca.make_authority(f"{int(now)} of {spec.namespace}/{spec.name}", terms, now)
             await self._keep(spec, known, (*known.authorities, made))
             said.append("A new authority is in the bundle of all pods before it signs anything.")
             decision = _decide(known, pods, terms, now)

@@ -40,10 +40,11 @@ class GrpcRouters:
         self, address: str, gateway: str, deliver: Deliver, lost: Callable[[], None]
     ) -> "GrpcLink":
         """See ports/links.Routers. Raises ConnectionError."""
-        if self._credentials is None:
+        shown = self._shown()
+        if shown is None:
             channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
         else:
-            channel = grpc.aio.secure_channel(address, self._credentials(), options=_OPTIONS)
+            channel = grpc.aio.secure_channel(address, shown, options=_OPTIONS)
         try:
             await asyncio.wait_for(channel.channel_ready(), _CONNECT_TIMEOUT)
             call = link_pb2_grpc.LinkStub(channel).Open()
@@ -54,7 +55,10 @@ class GrpcRouters:
         except BaseException:
             await channel.close()
             raise
-        return GrpcLink(channel, call, deliver, lost)
+        return GrpcLink(channel, call, deliver, lost, lambda: self._shown() is not shown)
+
+    def _shown(self) -> grpc.ChannelCredentials | None:
+        return self._credentials() if self._credentials is not None else None
 
 
 class GrpcLink:
@@ -66,8 +70,10 @@ class GrpcLink:
         call: "grpc.aio.StreamStreamCall[pb.GatewayBatch, pb.RouterBatch]",
         deliver: Deliver,
         lost: Callable[[], None],
+        outdated: Callable[[], bool],
     ) -> None:
         self._channel, self._call = channel, call
+        self._outdated = outdated
         self._deliver, self._lost = deliver, lost
         self._waiting: list[ToRouter] = []
         self._wake = asyncio.Event()
@@ -87,6 +93,10 @@ class GrpcLink:
         if self.pending > limits.LINK_PENDING:
             log.warning("a router does not take what is sent; the link is given up")
             self._end()
+
+    @property
+    def outdated(self) -> bool:
+        return self._outdated()
 
     async def close(self) -> None:
         """What was handed over goes out first, if the router takes it."""

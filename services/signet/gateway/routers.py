@@ -35,6 +35,7 @@ from signet.core.shards import place
 from signet.gateway.holding import Held, held_for_too_long
 from signet.gateway.holding import Holding as HeldSends
 from signet.gateway.ownership import Owner, Ownership
+from signet.gateway.renewing import Renewing
 from signet.gateway.uplink import Uplink
 from signet.ports.links import Routers
 from signet.telemetry import metrics
@@ -69,6 +70,7 @@ class Owners:
         self._acks: dict[int, tuple[ShardId, Position]] = {}
         self._flushing = False
         self.held: HeldSends[Session] = HeldSends(hub.config.hold_time, hub.config.hold_bytes)
+        self._renewing = Renewing()
         self._on: dict[type, Callable[..., None]] = {
             Attached: self._attached,
             Answered: self._answered,
@@ -342,6 +344,7 @@ class Owners:
         self._say_watches()
         metrics.HELD_SENDS.set(self.held.older(now - _SLOW_ANSWER))
         metrics.HELD_BYTES.set(self.held.bytes)
+        self._renewing.step(now, self._uplinks.values())
         for uplink in self._uplinks.values():
             if uplink.silent(now, HOLDING_MISSED):
                 log.warning("a router has not said what it holds; the link is opened again")

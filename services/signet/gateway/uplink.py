@@ -58,6 +58,16 @@ class Uplink:
     def is_open(self) -> bool:
         return self._link is not None
 
+    @property
+    def outdated(self) -> bool:
+        """Whether it shows a certificate that does not count any more."""
+        return self._link is not None and self._link.outdated
+
+    @property
+    def settled(self) -> bool:
+        """It is open, as it is to be, and the router has said what it holds."""
+        return self._link is not None and self._spoke and not self._link.outdated
+
     def flush(self) -> None:
         """Hand over all that waits, in one batch."""
         if not self.waiting:

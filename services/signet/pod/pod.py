@@ -280,6 +280,8 @@ class Pod:
             "listens": self.listens,
             "status": service.status(),
             "stores": self._reaching.shown(),
+            "bundle": self.tls.bundle if self.tls is not None else "",
+            "certificate": self.tls.certificate if self.tls is not None else "",
             "rates": self._rates.shown(),
             "misplaced": service.misplaced(),
             "members": [_shown(member) for member in await self.members.everybody()],

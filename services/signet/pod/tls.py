@@ -3,11 +3,11 @@
 Both sides are verified against the authority of the settings, and a server also by the name at
 which it was dialled: a pod's certificate names what the pod advertises. A peer without one is
 refused in the handshake. Files that change are read again for new handshakes: over gRPC at each,
-over HTTP within LOOK. Over HTTP authorities are added so; one that was taken away is forgotten by
-a restart.
+over HTTP within LOOK. What was taken away with them is not believed any more.
 """
 
 import asyncio
+import hashlib
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +15,8 @@ from pathlib import Path
 
 import grpc
 import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 from signet.settings import Settings
 
@@ -28,17 +30,18 @@ class BadCertificates(ValueError):
 
 
 class PodTls:
-    """Raises: BadCertificates, when it is made."""
+    """Raises: BadCertificates, when it is made.
+
+    `bundle` and `certificate` say which files count now (docs/admin.md), for whoever replaces them.
+    """
 
     def __init__(self, ca: Path, cert: Path, key: Path) -> None:
         self._files = (ca, cert, key)
         self._seen = self._stamp()
-        self._server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._server.verify_mode = ssl.CERT_REQUIRED
-        self._client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        for context in (self._server, self._client):
-            context.minimum_version = ssl.TLSVersion.TLSv1_3
+        self.bundle = self.certificate = ""
         self._load()
+        self._server = self._context(ssl.PROTOCOL_TLS_SERVER)
+        self._server.sni_callback = self._answer
         self._channel = self._read_channel()
 
     @staticmethod
@@ -53,6 +56,10 @@ class PodTls:
     def server(self) -> ssl.SSLContext:
         """Of a port that pods call; stays the same while its files change."""
         return self._server
+
+    def _answer(self, connection: ssl.SSLObject, name: str | None, of: ssl.SSLContext) -> None:
+        """In each handshake, whether it names a host or not: with the files that count now."""
+        connection.context = self._now
 
     def client(self) -> ssl.SSLContext:
         """For calls of such a port."""
@@ -115,16 +122,32 @@ class PodTls:
         log.info("new certificates are taken")
 
     def _load(self) -> None:
-        """Into a context that nobody uses first: a pair that does not fit would spoil it.
+        """Into new contexts: one that is in use cannot forget an authority.
 
         Raises BadCertificates.
         """
+        server, client = map(self._context, (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT))
+        ca, cert, _ = self._files
+        with _named("tls_ca", ca):
+            bundle = _short(hashlib.sha256(ca.read_bytes()).digest())
+        with _named("tls_cert, tls_key", cert):
+            leaf = x509.load_pem_x509_certificate(cert.read_bytes())
+        self._now, self._client = server, client
+        self.bundle, self.certificate = bundle, _short(leaf.fingerprint(hashes.SHA256()))
+
+    def _context(self, side: int) -> ssl.SSLContext:
+        """Raises BadCertificates."""
+        context = ssl.SSLContext(side)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.verify_mode = ssl.CERT_REQUIRED
+        if side == ssl.PROTOCOL_TLS_SERVER:
+            context.num_tickets = 0  # a handshake that is resumed would verify nothing
         ca, cert, key = self._files
-        for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._server, self._client):
-            with _named("tls_ca", ca):
-                context.load_verify_locations(ca)
-            with _named("tls_cert, tls_key", cert):
-                context.load_cert_chain(cert, key)
+        with _named("tls_ca", ca):
+            context.load_verify_locations(ca)
+        with _named("tls_cert, tls_key", cert):
+            context.load_cert_chain(cert, key)
+        return context
 
     def _read_channel(self) -> grpc.ChannelCredentials:
         ca, cert, key = (file.read_bytes() for file in self._files)
@@ -133,6 +156,10 @@ class PodTls:
     def _configuration(self) -> grpc.ServerCertificateConfiguration:
         ca, cert, key = (file.read_bytes() for file in self._files)
         return grpc.ssl_server_certificate_configuration([(key, cert)], ca)
+
+
+def _short(digest: bytes) -> str:
+    return digest.hex()[:16]
 
 
 @contextmanager

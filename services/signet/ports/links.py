@@ -24,6 +24,11 @@ class Link(Protocol):
         """Bytes handed over and not yet taken by the router (0 in one process)."""
         ...
 
+    @property
+    def outdated(self) -> bool:
+        """Whether a new link would show another certificate, or believe others."""
+        ...
+
     async def close(self) -> None:
         """Detach all sessions of this link at the router."""
         ...

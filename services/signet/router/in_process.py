@@ -26,6 +26,10 @@ class InProcessLink:
     def pending(self) -> int:
         return 0
 
+    @property
+    def outdated(self) -> bool:
+        return False
+
     async def close(self) -> None:
         if self._number is not None:
             self._router.close(self._number)

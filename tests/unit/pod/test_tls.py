@@ -125,6 +125,34 @@ async def test_new_handshakes_see_certificates_that_were_renewed(
         watching.cancel()
 
 
+async def test_an_authority_that_was_taken_away_is_not_believed_any_more(tmp_path: Path) -> None:
+    before, after = Folder(tmp_path / "before"), Folder(tmp_path / "after")
+    ca, both = tmp_path / "bundle.crt", tmp_path / "both.crt"
+
+    def trust(*folders: Folder) -> None:
+        ca.write_bytes(b"".join(folder.ca.read_bytes() for folder in folders))
+
+    trust(before, after)
+    mine, old, new = after.issue("pod"), before.issue("old"), after.issue("new")
+    pod = PodTls(ca, mine.cert, mine.key)
+    bundle, certificate = pod.bundle, pod.certificate
+    both.write_bytes(ca.read_bytes())
+    callers = {name: PodTls(both, one.cert, one.key) for name, one in (("old", old), ("new", new))}
+    async with admin_port(pod) as url, link_port(pod) as address:
+        for caller in callers.values():
+            assert await get(url, caller.client()) == 200
+            assert await call(address, caller.grpc_channel()) == b"hello"
+        trust(after)
+        pod.client()  # looks at the files
+        assert (pod.bundle != bundle, pod.certificate) == (True, certificate)
+        assert await get(url, callers["new"].client()) == 200
+        with pytest.raises(httpx.TransportError):
+            await get(url, callers["old"].client())
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call(address, callers["old"].grpc_channel())
+        assert await call(address, callers["new"].grpc_channel()) == b"hello"
+
+
 async def test_files_that_are_half_replaced_change_nothing(tmp_path: Path) -> None:
     ours = Folder(tmp_path)
     files = ours.issue("pod")
