@@ -19,6 +19,7 @@ from signet.core.pushing import token_of
 from signet.pod.admin import Admin
 from signet.settings import Settings
 from signet.telemetry import metrics
+from signet_operator import health
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = sorted((ROOT / "docs/operations").glob("*.md"))
@@ -72,7 +73,8 @@ def quoted(document: Path) -> list[str]:
 
 def metric_names() -> set[str]:
     assert metrics.STREAMS is not None  # the module has registered them
-    return {family.name for family in REGISTRY.collect() if family.name.startswith("signet_")}
+    found = [*REGISTRY.collect(), *health.REGISTRY.collect()]
+    return {family.name for family in found if family.name.startswith("signet_")}
 
 
 @every(DOCUMENTS)
