@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import ssl
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,9 +25,9 @@ _PATIENCE = 15.0  # seconds until a try without any answer is given up, as the S
 class Storm(Seen):
     """What all of them saw. `told`: seconds that a refusal said, in the order of tries."""
 
-    lost: list[float] = field(default_factory=list)  # when a stream ended without a Close
     told: dict[UserId, list[float]] = field(default_factory=lambda: defaultdict(list))
-    refused: list[float] = field(default_factory=list)  # when
+    turned_away: int = 0  # of those: by an HTTP answer in place of the upgrade
+    lost: int = 0  # streams that ended without a Close
     failed: Counter[str] = field(default_factory=Counter)  # tries without an answer, by reason
 
 
@@ -34,9 +35,13 @@ class _Listener(picows.WSListener):
     def __init__(self, phone: "StormPhone") -> None:
         super().__init__()
         self._phone = phone
+        self.abandoned = False
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        self._phone.opened(transport)
+        if self.abandoned:  # picows goes on with what nobody waits for any more
+            transport.disconnect()
+        else:
+            self._phone.opened(transport)
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         if frame.msg_type == picows.WSMsgType.BINARY:
@@ -70,9 +75,10 @@ class StormPhone(Phone):
         token: Callable[[UserId], str],
         seen: Storm,
         where: Callable[[], str],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(user, token, seen, where)
-        self.storm = seen
+        self.storm, self._tls = seen, tls
         self.welcome = asyncio.Event()
         self._trying: _Stream | None = None
         self._backoff = Backoff()
@@ -83,19 +89,38 @@ class StormPhone(Phone):
     async def come(self) -> None:
         """One try. What becomes of it is told to `heard` and `ended`."""
         self.url, self._retry_after = self._elsewhere(), 0.0
+        listener = _Listener(self)
         try:
             async with asyncio.timeout(_PATIENCE):
                 await picows.ws_connect(
-                    lambda: _Listener(self),
+                    lambda: listener,
                     self.url,
                     websocket_handshake_timeout=_PATIENCE,
                     extra_headers={"Sec-WebSocket-Protocol": "signet.v1"},
                     read_buffer_init_size=4096,
+                    ssl_context=self._tls,
                 )
+        except picows.WSHandshakeError as error:
+            self._turned_away(error)
         except (OSError, TimeoutError, picows.WSError) as error:
+            listener.abandoned = True
             self._unanswered(type(error).__name__)
         else:  # picows also returns when the connection ended before the upgrade
             self._unanswered("closed before the upgrade")
+
+    def _turned_away(self, error: picows.WSHandshakeError) -> None:
+        """An HTTP answer; one that names no time is none."""
+        said = error.response.headers.get("retry-after-ms", "") if error.response else ""
+        self._retry_after = int(said or 0) / 1000
+        if not self._retry_after:
+            return self._unanswered(type(error).__name__)
+        self.storm.turned_away += 1
+        self.storm.told[self.user].append(self._retry_after)
+        return self._later()
+
+    def forget(self) -> None:
+        """The resume token: it comes back by a token of keys."""
+        self._resume = b""
 
     def _unanswered(self, reason: str) -> None:
         if self._trying is None and self._timer is None:
@@ -140,14 +165,13 @@ class StormPhone(Phone):
     def _refused(self, close: pb.Close) -> None:
         self._retry_after = close.retry_after_ms / 1000
         self.seen.closes[Code(close.code).name] += 1
-        self.storm.refused.append(monotonic())
         self.storm.told[self.user].append(self._retry_after)
 
     def ended(self, transport: picows.WSTransport) -> None:
         if self._trying is None or self._trying.transport is not transport:
             return
         if not self._retry_after:
-            self.storm.lost.append(monotonic())
+            self.storm.lost += 1
         self._trying = self._stream = None
         self.welcome.clear()
         if not self.over:

@@ -17,16 +17,18 @@ from typing import Any, Self
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from grpc import aio
+from prometheus_client import REGISTRY
 
 from signet.adapters.events_memory import MemoryEvents
 from signet.adapters.inbox_sqlite import open_inbox
 from signet.adapters.presence_memory import MemoryPresence
+from signet.clocks import boot_clock
 from signet.core import limits
 from signet.core.ids import ID_BYTES, UserId
 from signet.gateway import Gateway, GatewayConfig
 from signet.gateway.link_grpc import GrpcRouters
 from signet.router.link_server import OPTIONS, LinkServer
-from signet.router.router import Router, boot_clock
+from signet.router.router import Router
 from tests.support.gateways import SERVER, Keys
 from tests.support.known_users import KnownUsers
 
@@ -80,7 +82,7 @@ class Pod:
         self.process.join()
 
 
-async def _serve(pipe: "Connection[Any, Any]", answers: dict[str, Callable[[], Any]]) -> None:
+async def serve(pipe: "Connection[Any, Any]", answers: dict[str, Callable[[], Any]]) -> None:
     """Answer until the parent is gone."""
     while True:
         try:
@@ -90,7 +92,9 @@ async def _serve(pipe: "Connection[Any, Any]", answers: dict[str, Callable[[], A
         pipe.send(answers[asked]())
 
 
-def _run(work: Awaitable[None]) -> None:
+def run(work: Awaitable[None]) -> None:
+    """The whole of a process."""
+
     async def inside() -> None:
         await work
 
@@ -100,7 +104,7 @@ def _run(work: Awaitable[None]) -> None:
 
 def run_router(pipe: "Connection[Any, Any]", folder: Path, count: int) -> None:
     """Answers "reads": how many it has asked the directory for of those who do not talk."""
-    _run(_router(pipe, folder, count))
+    run(_router(pipe, folder, count))
 
 
 async def _router(pipe: "Connection[Any, Any]", folder: Path, count: int) -> None:
@@ -117,14 +121,16 @@ async def _router(pipe: "Connection[Any, Any]", folder: Path, count: int) -> Non
     await server.start()
     await router.start()
     pipe.send(f"127.0.0.1:{port}")
-    await _serve(pipe, {"reads": lambda: sum(users.reads[user] for user in ids[2 * TALKERS :])})
+    await serve(pipe, {"reads": lambda: sum(users.reads[user] for user in ids[2 * TALKERS :])})
 
 
 def run_gateway(
     pipe: "Connection[Any, Any]", name: str, router: str, private: bytes, config: dict[str, Any]
 ) -> None:
-    """Answers "load": its open streams; "loads": how many there were at which time, from 0 on."""
-    _run(_gateway(pipe, name, router, private, config))
+    """Answers "load": its open streams; "loads": how many there were at which time, from 0 on;
+    "counts": what its metrics say of those who found no room.
+    """
+    run(_gateway(pipe, name, router, private, config))
 
 
 async def _gateway(
@@ -139,11 +145,23 @@ async def _gateway(
     while gateway.not_ready():
         await asyncio.sleep(0.01)
     host, port = gateway.websocket_address
-    pipe.send(f"ws://{host}:{port}/v1/connect")
+    pipe.send(f"{'wss' if made.tls_certificate else 'ws'}://{host}:{port}/v1/connect")
     loads = list[tuple[float, int]]()
     sampling = asyncio.create_task(_sample(gateway, loads))
-    await _serve(pipe, {"load": gateway.load, "loads": lambda: loads})
+    await serve(pipe, {"load": gateway.load, "loads": lambda: loads, "counts": _counts})
     sampling.cancel()
+
+
+def _counts() -> dict[str, int]:
+    """By what it is: of connections, and of packets that the kernel dropped."""
+    name = "signet_gateway_turned_away_total"
+    told = {told: REGISTRY.get_sample_value(name, {"told": told}) for told in ("yes", "no")}
+    left, drops = (
+        REGISTRY.get_sample_value(f"signet_gateway_accept_{what}_total")
+        for what in ("left", "drops")
+    )
+    found = {"told": told["yes"], "not told": told["no"], "had left": left, "dropped": drops}
+    return {what: int(count or 0) for what, count in found.items()}
 
 
 async def _sample(gateway: Gateway, into: list[tuple[float, int]]) -> None:

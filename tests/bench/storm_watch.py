@@ -1,5 +1,6 @@
 """What Linux says of a process and of its listening socket while a storm goes on."""
 
+import os
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,11 +31,10 @@ def memory(pid: int) -> float:
     return 0.0
 
 
-def overflows() -> int:
-    """How often a queue of any listening socket of this machine was full."""
-    lines = [line.split() for line in Path("/proc/net/netstat").read_text().splitlines()]
-    names, values = (line for line in lines if line[0] == "TcpExt:")
-    return int(values[names.index("ListenOverflows")])
+def cpu(pid: int) -> float:
+    """Seconds that all threads of a process have used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass

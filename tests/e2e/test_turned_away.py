@@ -44,7 +44,7 @@ async def test_who_finds_no_room_is_told_when_to_come_and_is_back_then(
     transport: Transport, tmp_path: Path
 ) -> None:
     async with (
-        cluster(tmp_path, transport, max_handshakes=1) as here,
+        cluster(tmp_path, transport, max_handshakes=1, hello_timeout=30.0) as here,
         running(await here.register("alice")) as alice,
         running(await here.register("bob")) as bob,
     ):

@@ -3,7 +3,10 @@
 A storm waits in that queue, which is bounded too, and costs what runs already nothing: beyond the
 rate nothing is accepted. While all handshakes are taken the queue waits for them to end; where they
 do not, for their clients are slow or strangers, those behind are turned away and told when to come.
-Nothing is closed here without a word; only the kernel drops packets when its queue is full.
+Nobody is closed here without a word; only the kernel drops packets when its queue is full.
+
+Whoever gave up while it waited costs no handshake: else a gateway that is slow works for those who
+are gone, until the others give up as well.
 """
 
 import asyncio
@@ -20,7 +23,7 @@ from signet.core.limits import ACCEPT_BURST, BACKLOG
 from signet.gateway.admission import Patience
 from signet.gateway.certificate import Certificate
 from signet.gateway.config import GatewayConfig
-from signet.gateway.kernel_queue import KernelQueue
+from signet.gateway.kernel_queue import KernelQueue, has_left
 from signet.gateway.turning_away import TurningAway
 from signet.telemetry import metrics
 
@@ -91,6 +94,10 @@ class Acceptor:
             except OSError as error:
                 log.warning("a connection was not accepted", reason=error.strerror)
                 await asyncio.sleep(_WITHOUT_FILES)
+                continue
+            if has_left(accepted):
+                metrics.ACCEPT_LEFT.inc()
+                accepted.close()
                 continue
             if self.unopened >= self._config.max_handshakes:
                 self._away.tell(accepted)

@@ -63,6 +63,9 @@ ACCEPT_WAITING = Gauge(
 ACCEPT_DROPS = Counter(
     "signet_gateway_accept_drops_total", "Packets that the kernel dropped because it was full"
 )
+ACCEPT_LEFT = Counter(
+    "signet_gateway_accept_left_total", "Connections whose client gave up before they were accepted"
+)
 DRAIN_LEFT = Gauge("signet_gateway_drain_left", "Streams that a drain has not asked to move yet")
 STRAYS_ASKED = Counter(
     "signet_gateway_strays_asked_total", "Streams asked to go to their gateway by the ring"

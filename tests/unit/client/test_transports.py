@@ -184,6 +184,34 @@ async def test_an_answer_that_names_no_time_that_we_know_is_a_connection_error(a
     assert not isinstance(failed.value, TurnedAway)
 
 
+async def test_what_opens_after_nobody_waits_for_it_any_more_is_closed() -> None:
+    asked, opened, gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def wait(connection: websockets.ServerConnection, _: object) -> None:
+        asked.set()
+        await opened.wait()
+
+    async def serve(connection: websockets.ServerConnection) -> None:
+        await connection.wait_closed()
+        gone.set()
+
+    async with websockets.serve(
+        serve,
+        "127.0.0.1",
+        0,
+        process_request=wait,
+        subprotocols=[websockets.Subprotocol(websocket.SUBPROTOCOL)],
+        compression=None,
+    ) as front:
+        port = next(iter(front.sockets)).getsockname()[1]
+        dialling = asyncio.create_task(websocket.dial(f"ws://127.0.0.1:{port}/v1/connect"))
+        await asked.wait()
+        dialling.cancel()
+        await asyncio.wait({dialling})
+        opened.set()
+        await asyncio.wait_for(gone.wait(), websocket.CONNECT_TIMEOUT / 2)
+
+
 async def test_a_grpc_status_without_a_close_says_as_much() -> None:
     async def connect(_: object, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         said = (("signet-code", "OVERLOADED"), ("retry-after-ms", "2100"))

@@ -22,6 +22,7 @@ from signet.gateway.kernel_queue import KernelQueue
 from signet.gateway.turning_away import TurningAway
 from tests.support.certificates import Authority
 from tests.support.gateways import World, world
+from tests.support.raw_websocket import RawWebSocket
 
 SILENT = 2  # connections that say nothing, and hold all handshakes
 PATIENCE = 30.0
@@ -33,6 +34,7 @@ class FullHouse:
 
     here: World
     secure: ssl.SSLContext | None
+    strangers: AsyncExitStack
 
     async def comes(self, said: bytes = b"") -> dict[str, str]:
         """The answer to one that says no more than this: the status, and its headers."""
@@ -49,6 +51,7 @@ class FullHouse:
 @asynccontextmanager
 async def full_house(folder: Path, *, tls: bool, **config: Any) -> AsyncIterator[FullHouse]:
     authority, secure = Authority(), None
+    config.setdefault("hello_timeout", 20.0)  # a tenth of it is how long others wait for them
     if tls:
         config |= {"tls_certificate": folder / "chain.pem", "tls_key": folder / "key.pem"}
         authority.sign().write(config["tls_certificate"], config["tls_key"])
@@ -60,7 +63,7 @@ async def full_house(folder: Path, *, tls: bool, **config: Any) -> AsyncIterator
         for _ in range(SILENT):
             _, writer = await asyncio.open_connection(*here.gateway.websocket_address)
             strangers.callback(writer.close)
-        yield FullHouse(here, secure)
+        yield FullHouse(here, secure, strangers)
 
 
 def counted(name: str, **labels: str) -> float:
@@ -157,6 +160,19 @@ async def test_what_the_kernel_drops_from_a_full_queue_is_seen() -> None:
             await until(lambda: queue.look()[0] == 2 and queue.look()[1] >= 1)
             drops += [queue.look()[1], queue.look()[1]]
         assert drops == sorted(drops)
+
+
+async def test_who_gave_up_while_it_waited_costs_no_handshake(tmp_path: Path) -> None:
+    before = counted("signet_gateway_accept_left_total"), turned_away("yes")
+    async with full_house(tmp_path, tls=False, hello_timeout=4000.0) as house:
+        address = house.here.gateway.websocket_address
+        with crowd(address, 3):
+            await until(lambda: counted("signet_gateway_accept_waiting") == 3)
+        await house.strangers.aclose()
+        async with RawWebSocket(*address) as behind:
+            assert behind.status == 101
+    assert counted("signet_gateway_accept_left_total") - before[0] == 3
+    assert turned_away("yes") == before[1]
 
 
 async def tls_of(folder: Path) -> ssl.SSLContext:

@@ -25,11 +25,13 @@ class _Listener(picows.WSListener):
     def __init__(self) -> None:
         super().__init__()
         self.arrivals = Arrivals()
-        self.connected = False
+        self.connected = self.abandoned = False
         self._part = b""
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self.connected = True
+        if self.abandoned:  # picows goes on with what nobody waits for any more
+            transport.disconnect()
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         kind = frame.msg_type
@@ -72,17 +74,21 @@ class WebSocketStream:
 
 async def dial(address: str) -> WebSocketStream:
     """Raises OSError where nobody answers, or what answers is no Signet; TurnedAway (T2)."""
+    listener = _Listener()
     try:
-        listener = _Listener()
-        transport, _ = await picows.ws_connect(
-            lambda: listener,
-            address,
-            websocket_handshake_timeout=CONNECT_TIMEOUT,
-            extra_headers={"Sec-WebSocket-Protocol": SUBPROTOCOL},
-            max_frame_size=MAX_FRAME + _FRAME_ROOM,
-            max_redirects=0,
-            read_buffer_init_size=4096,
-        )
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            transport, _ = await picows.ws_connect(
+                lambda: listener,
+                address,
+                websocket_handshake_timeout=CONNECT_TIMEOUT,
+                extra_headers={"Sec-WebSocket-Protocol": SUBPROTOCOL},
+                max_frame_size=MAX_FRAME + _FRAME_ROOM,
+                max_redirects=0,
+                read_buffer_init_size=4096,
+            )
+    except (TimeoutError, asyncio.CancelledError):
+        listener.abandoned = True
+        raise
     except picows.WSHandshakeError as error:
         raise _turned_away(error) or ConnectionError(str(error)) from error
     except picows.WSError as error:
