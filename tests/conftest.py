@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.lanes import LANES, LaneUnavailableError
+from tests.support.lanes import FETCH, LaneUnavailableError
 
-pytest_plugins = ("tests.support.lanes.fixtures",)
+pytest_plugins = ("tests.support.lanes.fixtures", "tests.support.lanes.kube.fixtures")
 
 REQUIRE = os.environ.get("SIGNET_REQUIRE_LANES", "") == "all"
 RAN: Counter[str] = Counter()
@@ -49,9 +49,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     assert isinstance(terminal, pytest.TerminalReporter)
     wanted = {lane_of(item) for item in session.items}
-    for name in (name for name in LANES if name in wanted):
+    for name in (name for name in FETCH if name in wanted):
         try:
-            LANES[name].fetch(lambda text: terminal.write_line(text, flush=True))
+            FETCH[name](lambda text: terminal.write_line(text, flush=True))
         except LaneUnavailableError as reason:
             UNAVAILABLE[name] = str(reason)
 

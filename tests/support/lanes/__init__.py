@@ -2,7 +2,7 @@
 
 `LANES[name].fetch` brings what a lane needs into the cache; `.make` gives a `Server` that is not
 started yet. tests/conftest.py fetches what the chosen tests need before the first of them runs;
-fixtures.py has the servers as fixtures.
+fixtures.py has the servers as fixtures. Kubernetes is more than one server: kube/ has it.
 """
 
 from collections.abc import Callable
@@ -11,9 +11,10 @@ from pathlib import Path
 
 from tests.support.lanes import cassandra, kafka, postgres, redis, s3, zookeeper
 from tests.support.lanes.cache import LaneUnavailableError, Say
+from tests.support.lanes.kube import fetching
 from tests.support.lanes.server import Server, free_port
 
-__all__ = ["LANES", "Lane", "LaneUnavailableError", "Say", "Server", "free_port"]
+__all__ = ["FETCH", "LANES", "Lane", "LaneUnavailableError", "Say", "Server", "free_port"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,9 @@ LANES = {
         Lane("cassandra", cassandra.VERSION, cassandra.fetch, cassandra.make),
     )
 }
+
+FETCH: dict[str, Callable[[Say], object]] = {
+    **{name: lane.fetch for name, lane in LANES.items()},
+    **fetching.FETCH,
+}
+"""What each lane needs, those of Kubernetes too."""

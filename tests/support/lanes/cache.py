@@ -11,7 +11,7 @@ from pathlib import Path
 Say = Callable[[str], None]
 
 CACHE = Path(os.environ.get("SIGNET_LANE_CACHE") or Path.home() / ".cache" / "signet" / "lanes")
-FETCH_TIMEOUT_S = 900.0
+FETCH_TIMEOUT_S = 2_700.0  # Kubernetes is built in 7 minutes on two idle cores, not on busy ones
 
 
 class LaneUnavailableError(Exception):

@@ -87,12 +87,13 @@ def fetch(say: Say) -> list[str]:
     )
 
 
-def make(folder: Path, say: Say) -> Server:
-    return _make(folder, fetch(say), say)
+def make(folder: Path, say: Say, host: str = LOOPBACK) -> Server:
+    return _make(folder, fetch(say), say, host)
 
 
-def _make(folder: Path, archive: list[str], say: Say) -> Server:
-    return _node(folder, archive, say, LOOPBACK, (free_port(), free_port()), FIRST_TOKEN)
+def _make(folder: Path, archive: list[str], say: Say, host: str = LOOPBACK) -> Server:
+    ports = (free_port(), free_port())
+    return _node(folder, archive, say, host, ports, FIRST_TOKEN, seed=host)
 
 
 def _node(
@@ -104,10 +105,11 @@ def _node(
     token: int,
     options: Sequence[str] = (),
     hints: bool = True,
+    seed: str = LOOPBACK,
 ) -> Server:
-    """`ports`: of clients, and of the nodes among themselves. The seed is on LOOPBACK."""
+    """`ports`: of clients, and of the nodes among themselves. `seed`: the first node's host."""
     port, storage = ports
-    where = {"LANE": folder, "HOST": host, "SEED": LOOPBACK, "PORT": port, "STORAGE_PORT": storage}
+    where = {"LANE": folder, "HOST": host, "SEED": seed, "PORT": port, "STORAGE_PORT": storage}
     how = {"TOKEN": token, "HINTS": str(hints).lower()}
     config = render("cassandra.yaml", folder / "cassandra.yaml", **where, **how)
     log = shutil.copy(FILES / "cassandra.logback.xml", folder / "logback.xml")

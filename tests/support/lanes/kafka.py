@@ -23,15 +23,17 @@ def fetch(say: Say) -> list[str]:
     return fetch_java("kafka", VERSION, lambda folder, options: _make(folder, options, say), say)
 
 
-def make(folder: Path, say: Say, told: int = 0) -> Server:
+def make(folder: Path, say: Say, told: int = 0, host: str = LOOPBACK) -> Server:
     """`told` is the port at which clients are told to come, where it is not its own."""
-    return _make(folder, fetch(say), say, told)
+    return _make(folder, fetch(say), say, told, host)
 
 
-def _make(folder: Path, archive: list[str], say: Say, told: int = 0) -> Server:
+def _make(
+    folder: Path, archive: list[str], say: Say, told: int = 0, host: str = LOOPBACK
+) -> Server:
     port = free_port()
     where = {
-        "HOST": LOOPBACK,
+        "HOST": host,
         "PORT": port,
         "TOLD_PORT": told or port,
         "CONTROLLER_PORT": free_port(),
@@ -41,7 +43,11 @@ def _make(folder: Path, archive: list[str], say: Say, told: int = 0) -> Server:
     _format(folder / "data")
     jar_folder = jars("kafka", VERSION, say)
     command = java([*OPTIONS, *archive], jar_folder, "kafka.Kafka", str(config))
-    return Server("kafka", folder, port, command, lambda it: "Kafka Server started" in it.said())
+    return Server("kafka", folder, port, command, _ready, host=host)
+
+
+def _ready(server: Server) -> bool:
+    return "Kafka Server started" in server.said()
 
 
 def _format(data: Path) -> None:

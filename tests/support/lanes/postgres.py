@@ -32,7 +32,7 @@ def of_this_machine() -> Path | None:
     return found[-1].parent if found else None
 
 
-def make(folder: Path, say: Say, binaries: Path | None = None) -> Server:
+def make(folder: Path, say: Say, binaries: Path | None = None, host: str = LOOPBACK) -> Server:
     binaries, port, prefix = binaries or fetch(say), free_port(), _prefix()
     data = folder / "data"
     environment = {"HOME": str(folder), "LC_ALL": "C.UTF-8"}
@@ -45,13 +45,13 @@ def make(folder: Path, say: Say, binaries: Path | None = None) -> Server:
             cwd=folder,
             env={**os.environ, **environment},
         )
-        config = render(
-            "postgresql.conf", folder / "lane.conf", HOST=LOOPBACK, PORT=port, LANE=folder
-        )
+        config = render("postgresql.conf", folder / "lane.conf", HOST=host, PORT=port, LANE=folder)
         with (data / "postgresql.conf").open("a") as main:
             main.write(f"include '{config}'\n")
+        with (data / "pg_hba.conf").open("a") as allowed:  # `host` may be one that others reach
+            allowed.write(f"host all all {'127.0.0.0/8' if host == LOOPBACK else 'all'} trust\n")
     command = [str(binaries / "postgres"), "-D", str(data)]
-    server = Server("postgres", folder, port, command, _ready, prefix, environment)
+    server = Server("postgres", folder, port, command, _ready, prefix, environment, host)
     server.again = "pre-existing shared memory block"  # helpers of one that was killed
     return server
 

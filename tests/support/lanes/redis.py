@@ -16,8 +16,12 @@ def fetch(say: Say) -> Path:
     return binary
 
 
-def make(folder: Path, say: Say) -> Server:
+def make(folder: Path, say: Say, host: str = LOOPBACK) -> Server:
     port = free_port()
-    config = render("redis.conf", folder / "redis.conf", HOST=LOOPBACK, PORT=port, LANE=folder)
+    config = render("redis.conf", folder / "redis.conf", HOST=host, PORT=port, LANE=folder)
     command = [str(fetch(say)), str(config)]
-    return Server("redis", folder, port, command, lambda it: accepts(it.host, it.port))
+    return Server("redis", folder, port, command, _ready, host=host)
+
+
+def _ready(server: Server) -> bool:
+    return accepts(server.host, server.port)

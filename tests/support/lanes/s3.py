@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.support.lanes.cache import Say
-from tests.support.lanes.server import Server, accepts, free_port
+from tests.support.lanes.server import LOOPBACK, Server, accepts, free_port
 from tests.support.lanes.sources import go_program
 
 VERSION = "1.8.0"
@@ -15,13 +15,17 @@ def fetch(say: Say) -> Path:
     return go_program(MODULE, VERSION, say)
 
 
-def make(folder: Path, say: Say) -> Server:
+def make(folder: Path, say: Say, host: str = LOOPBACK) -> Server:
     root, meta = folder / "root", folder / "meta"
     (root / BUCKET).mkdir(parents=True)
     meta.mkdir()
     program = str(fetch(say))
     port = free_port()
     login = ["--access", ACCESS, "--secret", SECRET, "--region", REGION]
-    serve = ["--port", f"127.0.0.1:{port}", "--quiet", "posix", "--sidecar", str(meta), str(root)]
+    serve = ["--port", f"{host}:{port}", "--quiet", "posix", "--sidecar", str(meta), str(root)]
     command = [program, *login, *serve]
-    return Server("s3", folder, port, command, lambda it: accepts(it.host, it.port))
+    return Server("s3", folder, port, command, _ready, host=host)
+
+
+def _ready(server: Server) -> bool:
+    return accepts(server.host, server.port)

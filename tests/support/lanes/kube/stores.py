@@ -1,0 +1,59 @@
+"""Real stores beside a cluster: on the lane's own address, which pods reach and the machine not."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.support.lanes import cassandra, kafka, postgres, redis, s3
+from tests.support.lanes.cache import Say
+from tests.support.lanes.kube.cluster import Kube
+from tests.support.lanes.kube.node import GATEWAY
+from tests.support.lanes.server import Server
+
+Make = Callable[..., Server]
+MAKES: Mapping[str, Make] = {
+    "cassandra": cassandra.make,
+    "kafka": kafka.make,
+    "postgres": postgres.make,
+    "redis": redis.make,
+    "s3": s3.make,
+}
+FETCHES = (cassandra.fetch, kafka.fetch, postgres.fetch, redis.fetch, s3.fetch)
+
+
+class KubeStores:
+    """All five, each a `Server` by its name: what breaks servers breaks these, too."""
+
+    def __init__(self, kube: Kube, folder: Path, say: Say) -> None:
+        self.servers: dict[str, Server] = {}
+        for name, make in MAKES.items():
+            where = folder / name
+            where.mkdir()
+            self.servers[name] = kube.network.move(make(where, say, host=GATEWAY))
+
+    def start(self) -> "KubeStores":
+        with ThreadPoolExecutor(len(self.servers)) as threads:
+            list(threads.map(Server.start, self.servers.values()))
+        return self
+
+    def kill(self) -> None:
+        for server in self.servers.values():
+            server.kill()
+
+    def urls(self, name: str) -> dict[str, str]:
+        """Settings of a messenger on them, as pods see them. `name` keeps two apart.
+
+        The directory's database is the server's own, so one messenger at a time.
+        """
+        at = {kind: server.url for kind, server in self.servers.items()}
+        shared = f"redis://{at['redis']}/0"
+        login = f"{s3.ACCESS}:{s3.SECRET}@{s3.BUCKET}"
+        return {
+            "inbox": f"cassandra://{at['cassandra']}/{name}",
+            "directory": postgres.dsn(self.servers["postgres"]),
+            "members": shared,
+            "presence": shared,
+            "limits": shared,
+            "events": f"kafka://{at['kafka']}?partitions=4&replicas=1",
+            "blobs": f"s3://{login}?endpoint=http://{at['s3']}&region={s3.REGION}",
+        }
