@@ -21,6 +21,7 @@ from grpc import aio
 from signet.adapters import open as adapters
 from signet.adapters.inbox_sqlite import open_inbox
 from signet.adapters.users_directory import DirectoryUsers
+from signet.clocks import boot_clock
 from signet.core.drain import Order
 from signet.data_folder import DataFolder
 from signet.gateway.configured import gateway_config, resume_key
@@ -33,7 +34,7 @@ from signet.pod.pod import GC_THRESHOLD
 from signet.ports.inbox import InboxStore, StoreUnavailable
 from signet.ports.links import Routers
 from signet.router.in_process import InProcessRouters
-from signet.router.router import Router, boot_clock
+from signet.router.router import Router
 from signet.settings import Settings
 from signet.telemetry.pages import Pages
 from signet.v1 import keys_pb2

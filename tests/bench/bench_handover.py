@@ -25,6 +25,7 @@ from signet.adapters.inbox_sqlite import open_inbox
 from signet.adapters.members_memory import MemoryMembers
 from signet.adapters.owners_grpc import OwnerChannels
 from signet.adapters.presence_memory import MemoryPresence
+from signet.clocks import boot_clock
 from signet.core import limits
 from signet.core.drain import Order
 from signet.core.ids import UserId
@@ -33,7 +34,7 @@ from signet.gateway.link_grpc import GrpcRouters
 from signet.ports.members import Kind, Member, State
 from signet.router.link_server import OPTIONS, LinkServer
 from signet.router.peer_server import PeerServer
-from signet.router.router import Router, boot_clock
+from signet.router.router import Router
 from tests.bench.drain_phones import Phone, Seen, most_in_a_second
 from tests.bench.picture import Chart, svg
 from tests.support.gateways import SERVER, Keys

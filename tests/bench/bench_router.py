@@ -16,6 +16,7 @@ from time import thread_time
 from signet.adapters.events_memory import MemoryEvents
 from signet.adapters.inbox_sqlite import open_inbox
 from signet.adapters.presence_memory import MemoryPresence
+from signet.clocks import boot_clock
 from signet.core.ids import START, DeviceAddress, DeviceId, MessageId, Position, UserId
 from signet.core.limits import WINDOW_BYTES, WINDOW_ITEMS
 from signet.core.link import (
@@ -32,7 +33,7 @@ from signet.core.link import (
 )
 from signet.core.shards import shard_of
 from signet.internal.v1.stored import ITEM_FIELD, read_stored, stored_message
-from signet.router.router import Router, boot_clock
+from signet.router.router import Router
 from tests.support.known_users import KnownUsers
 
 SHARDS = 64

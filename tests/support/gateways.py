@@ -14,13 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from signet.adapters.events_memory import MemoryEvents
 from signet.adapters.inbox_sqlite import open_inbox
 from signet.adapters.presence_memory import MemoryPresence
+from signet.clocks import boot_clock
 from signet.core.ids import UserId, show
 from signet.gateway import Gateway, GatewayConfig
 from signet.ports.inbox import InboxStore
 from signet.ports.links import Routers
 from signet.ports.members import Kind, Member, Members, State
 from signet.router.in_process import InProcessRouters
-from signet.router.router import Router, boot_clock
+from signet.router.router import Router
 from tests.support.known_users import KnownUsers
 
 SHARDS = 16

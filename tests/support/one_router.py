@@ -5,8 +5,9 @@ from pathlib import Path
 from signet.adapters.events_memory import MemoryEvents
 from signet.adapters.inbox_sqlite import open_inbox
 from signet.adapters.presence_memory import MemoryPresence
+from signet.clocks import boot_clock
 from signet.core.ids import UserId
-from signet.router.router import Router, boot_clock
+from signet.router.router import Router
 from tests.support.devices import Device
 from tests.support.known_users import KnownUsers
 

@@ -27,6 +27,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from signet.adapters.events_lines import decode, encode
 from signet.adapters.events_spool import Spool
+from signet.clocks import unix_ms
 from signet.core import limits
 from signet.ports.events import Event, Topic
 
@@ -220,7 +221,7 @@ class _Subscription:
         end: "Callable[[_Subscription], None]",
     ) -> None:
         self._end = end
-        self._since_ms = time.time_ns() // 1_000_000
+        self._since_ms = unix_ms()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="events-consumer")
         self._closed = False
         self._consumer = Consumer(

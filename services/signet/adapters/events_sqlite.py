@@ -29,6 +29,7 @@ from signet.adapters import events_sqlite_sql as sql
 from signet.adapters.events_lines import decode, encode
 from signet.adapters.events_spool import Spool
 from signet.adapters.sqlite_file import Away, SqliteFile, connect, transact
+from signet.clocks import boot_ms
 from signet.core import limits
 from signet.ports.events import Event, Topic
 
@@ -289,9 +290,8 @@ class _Subscription:
         self._wake.clear()
 
     def _claim(self) -> sql.Claim:
-        now_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
         ttl_ms = round(self._claim_s * 1000)
-        return sql.Claim(self._topic, self._group, self._holder, now_ms, ttl_ms)
+        return sql.Claim(self._topic, self._group, self._holder, boot_ms(), ttl_ms)
 
 
 def _event(line: bytes) -> Event | None:

@@ -11,13 +11,13 @@ core/roster.py. No call holds up the event loop, and none waits longer than SHAR
 """
 
 import sqlite3
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from signet.adapters.members_polled import PolledMembers
 from signet.adapters.members_view import decode, encode, key_of
 from signet.adapters.sqlite_file import SqliteFile
+from signet.clocks import boot_ms
 from signet.core import limits
 from signet.ports.members import Member
 
@@ -70,7 +70,7 @@ class SqliteMembers(PolledMembers):
         return [found for found in (decode(record) for (record,) in rows) if found is not None]
 
     def _times(self) -> dict[str, int]:
-        return {"now": time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000, "ttl": self._ttl_ms}
+        return {"now": boot_ms(), "ttl": self._ttl_ms}
 
     async def ping(self) -> None:
         """See that a write would have its turn. Raises Away."""

@@ -12,11 +12,11 @@ writes are dropped, reads know nobody. No call holds up the event loop.
 
 import contextlib
 import sqlite3
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from signet.adapters.sqlite_file import Away, SqliteFile
+from signet.clocks import boot_ms
 from signet.core.ids import UserId
 from signet.ports.presence import Seen, Status
 
@@ -43,7 +43,7 @@ class SqlitePresence:
         """See PresenceStore. One transaction; a file that is away drops them."""
         if not seen:
             return
-        times = (_now_ms(), max(1, round(ttl_s * 1000)))
+        times = (boot_ms(), max(1, round(ttl_s * 1000)))
         rows = [(s.user, s.status, s.last_seen_ms, s.gateway, *times) for s in seen]
         with contextlib.suppress(Away):
             await self._file.write(lambda db: db.executemany(PUT, rows))
@@ -69,11 +69,7 @@ class SqlitePresence:
 def _get(db: sqlite3.Connection, users: Sequence[UserId]) -> dict[UserId, Seen]:
     found = {}
     for user in users:
-        values = {"now": _now_ms(), "offline": Status.OFFLINE, "user": user}
+        values = {"now": boot_ms(), "offline": Status.OFFLINE, "user": user}
         if (row := db.execute(GET, values).fetchone()) is not None:
             found[user] = Seen(user, Status(row[0]), row[1], row[2])
     return found
-
-
-def _now_ms() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import structlog
 
+from signet.clocks import unix_ms
 from signet.core.drain import Order
 from signet.core.errors import Code
 from signet.core.session import Input
@@ -41,7 +42,7 @@ class Gateway:
         services: Sequence[Service] = (),
         members: Members | None = None,
         clock: Callable[[], float] = time.monotonic,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        now_ms: Callable[[], int] = unix_ms,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.hub = Hub(config, routers, keys, clock, now_ms)

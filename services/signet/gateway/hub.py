@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
+from signet.clocks import unix_ms
 from signet.core import resume
 from signet.core.buckets import Bucket
 from signet.core.errors import Code, SignetError
@@ -43,7 +44,7 @@ class Hub:
         routers: Routers,
         keys: VerificationKeys,
         clock: Callable[[], float] = time.monotonic,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        now_ms: Callable[[], int] = unix_ms,
     ) -> None:
         """Raises OSError: the certificate cannot be read."""
         self.config, self.clock, self.now_ms = config, clock, now_ms

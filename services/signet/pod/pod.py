@@ -9,7 +9,6 @@ import asyncio
 import gc
 import os
 import socket
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import grpc
 import structlog
 from grpc import aio
 
+from signet.clocks import unix_ms
 from signet.core import drain
 from signet.core.drain import Stage
 from signet.core.ids import Incarnation
@@ -78,7 +78,7 @@ class Pod:
         self.members: SameShards
         self.tls: PodTls | None = None
         self._die = die
-        self._started_ms = time.time_ns() // 1_000_000
+        self._started_ms = unix_ms()
         self._joined = False
         self._running: Running
         self._record: Record

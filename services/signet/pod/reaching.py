@@ -6,13 +6,13 @@ say 503, and when to come back.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import structlog
 
+from signet.clocks import unix_ms
 from signet.core.limits import REACH_AGAIN, REACH_PERIOD, REACH_TIMEOUT
 from signet.ports.inbox import StoreUnavailable
 from signet.telemetry import metrics
@@ -47,7 +47,7 @@ class Reaching:
     def __init__(
         self,
         stores: Mapping[str, Asked],
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        now_ms: Callable[[], int] = unix_ms,
         *,
         period_s: float = REACH_PERIOD,
         timeout_s: float = REACH_TIMEOUT,

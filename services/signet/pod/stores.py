@@ -5,12 +5,12 @@ processes of one machine share.
 """
 
 import sqlite3
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from signet.adapters import open as adapters
+from signet.clocks import boot_clock
 from signet.data_folder import DataFolder
 from signet.pod.reaching import Asked
 from signet.ports.events import Events
@@ -96,7 +96,7 @@ class Stores:
         return self._open("members", adapters.open_members)
 
     def presence(self) -> PresenceStore:
-        return self._open("presence", lambda url: adapters.open_presence(url, _boot_clock))
+        return self._open("presence", lambda url: adapters.open_presence(url, boot_clock))
 
     def limits(self) -> RateLimits:
         return self._open("limits", adapters.open_rate_limits)
@@ -118,7 +118,3 @@ class Stores:
     def _ask(self, name: str, store: object) -> None:
         if isinstance(store, Asked):
             self.asked[name] = store
-
-
-def _boot_clock() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 
 import structlog
 
+from signet.clocks import boot_clock, unix_ms
 from signet.core import limits
 from signet.core.drain import Order
 from signet.core.ids import Epoch, Incarnation, ShardId, UserId
@@ -46,15 +47,6 @@ from signet.telemetry import metrics
 from signet.v1.messaging_pb2 import CAPABILITY_NOTICES
 
 log = structlog.get_logger()
-
-
-def unix_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def boot_clock() -> float:
-    """Seconds on a clock that goes on while the machine sleeps (L2)."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Router:

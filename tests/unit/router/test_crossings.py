@@ -1,7 +1,7 @@
 """What crosses a wait inside a router: streams that end meanwhile, shards that leave, peers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from signet.adapters.events_memory import MemoryEvents
 from signet.adapters.inbox_sqlite import SqliteInbox, open_inbox
-from signet.adapters.members_memory import MemoryMembers
 from signet.adapters.presence_memory import MemoryPresence
+from signet.clocks import boot_clock
 from signet.core import limits
 from signet.core.errors import Code
 from signet.core.ids import START, DeviceId, Position, ShardId, UserId
@@ -22,58 +22,26 @@ from signet.ports.peers import OwnersItem
 from signet.ports.presence import Seen
 from signet.router.peers import NoPeers
 from signet.router.people import Inbox
-from signet.router.router import Router, boot_clock
+from signet.router.router import Router
 from signet.router.writer import Write
 from tests.support.devices import Device
-from tests.support.stalled_store import StalledStore
-from tests.unit.router.test_handover import (
+from tests.support.leaving_shards import (
     ALICE,
     BOB,
     SHARDS,
     Listener,
     SlowUsers,
     connected,
+    ended,
     give_away,
+    router,
+    store,
     until,
+    users,
 )
+from tests.support.stalled_store import StalledStore
 
-
-@pytest.fixture
-async def users() -> SlowUsers:
-    known = SlowUsers()
-    for user in (ALICE, BOB):
-        known.add(user)
-    return known
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteInbox]:
-    opened = open_inbox(tmp_path / "inbox.sqlite", SHARDS)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def ended() -> list[str]:
-    """Said when the router's life was ended."""
-    return []
-
-
-@pytest.fixture
-async def router(users: SlowUsers, store: SqliteInbox, ended: list[str]) -> AsyncIterator[Router]:
-    started = Router(
-        store,
-        users,
-        MemoryPresence(boot_clock),
-        MemoryEvents(),
-        members=MemoryMembers(),
-        shards=SHARDS,
-        lost=lambda: ended.append("lost"),
-    )
-    await started.start()
-    await until(lambda: started.load() == SHARDS)
-    yield started
-    await started.stop()
+__all__ = ["ended", "router", "store", "users"]
 
 
 async def loaded(router: Router, user: bytes) -> None:

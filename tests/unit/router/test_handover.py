@@ -2,105 +2,40 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
 from structlog.testing import capture_logs
 
 from signet.adapters.events_memory import MemoryEvents
 from signet.adapters.inbox_sqlite import SqliteInbox, open_inbox
 from signet.adapters.members_memory import MemoryMembers
 from signet.adapters.presence_memory import MemoryPresence
+from signet.clocks import boot_clock
 from signet.core import limits
 from signet.core.drain import Order
-from signet.core.ids import START, Incarnation, ShardId, UserId
-from signet.core.link import NotOwner, ToGateway
+from signet.core.ids import START, Incarnation, ShardId
 from signet.core.shards import shard_of
 from signet.ports.inbox import Taken
 from signet.ports.peers import OwnersItem
-from signet.ports.users import User
-from signet.router.router import Router, boot_clock
+from signet.router.router import Router
 from tests.support.devices import Device
-from tests.support.known_users import KnownUsers
+from tests.support.leaving_shards import (
+    ALICE,
+    BOB,
+    SHARDS,
+    Listener,
+    SlowUsers,
+    connected,
+    ended,
+    give_away,
+    router,
+    store,
+    until,
+    users,
+)
 
-SHARDS = 4
-ALICE, BOB = (UserId(name.ljust(16, b"_")) for name in (b"alice", b"bob"))
-TAKER = Incarnation(b"taker".ljust(16, b"."))
-
-
-class SlowUsers(KnownUsers):
-    """A directory that answers when it is let."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open, self.asked = asyncio.Event(), asyncio.Event()
-        self.open.set()
-
-    async def load(self, users: Sequence[UserId]) -> dict[UserId, User]:
-        self.asked.set()
-        await self.open.wait()
-        return await super().load(users)
-
-
-class Listener(Device):
-    """A device's gateway that also hears who does not own what."""
-
-    def __init__(self, router: Router, user: UserId) -> None:
-        super().__init__(router, user, shards=SHARDS)
-        self.not_owners: list[NotOwner] = []
-
-    def _deliver(self, frames: Sequence[ToGateway]) -> None:
-        self.not_owners += [frame for frame in frames if isinstance(frame, NotOwner)]
-        super()._deliver(frames)
-
-
-@pytest.fixture
-async def users() -> SlowUsers:
-    known = SlowUsers()
-    for user in (ALICE, BOB):
-        known.add(user)
-    return known
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteInbox]:
-    opened = open_inbox(tmp_path / "inbox.sqlite", SHARDS)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def router(users: SlowUsers, store: SqliteInbox) -> AsyncIterator[Router]:
-    started = Router(
-        store,
-        users,
-        MemoryPresence(boot_clock),
-        MemoryEvents(),
-        members=MemoryMembers(),
-        shards=SHARDS,
-    )
-    await started.start()
-    await until(lambda: started.load() == SHARDS)
-    yield started
-    await started.stop()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.01)
-
-
-async def give_away(router: Router, user: UserId) -> None:
-    await router._ownership._hand_over(TAKER, [shard_of(user, SHARDS)])
-
-
-async def connected(router: Router, user: UserId) -> Listener:
-    device = Listener(router, user)
-    await device.connect()
-    await device.until(device.caught_up)
-    return device
+__all__ = ["ended", "router", "store", "users"]
 
 
 async def test_a_send_that_waits_for_the_directory_goes_to_the_next_owner(

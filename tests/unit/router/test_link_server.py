@@ -12,13 +12,14 @@ import pytest
 from signet.adapters.events_memory import MemoryEvents
 from signet.adapters.inbox_sqlite import open_inbox
 from signet.adapters.presence_memory import MemoryPresence
+from signet.clocks import boot_clock
 from signet.core import limits, link
 from signet.core.ids import START, DeviceAddress, DeviceId, MessageId, UserId
 from signet.core.shards import shard_of
 from signet.internal.v1 import convert, link_pb2_grpc
 from signet.internal.v1 import link_pb2 as pb
 from signet.router.link_server import OPTIONS, LinkServer, Outgoing
-from signet.router.router import Router, boot_clock
+from signet.router.router import Router
 from signet.v1 import convert as public
 from tests.support.known_users import KnownUsers
 

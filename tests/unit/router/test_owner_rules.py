@@ -10,11 +10,12 @@ import pytest
 from signet.adapters.events_memory import MemoryEvents
 from signet.adapters.inbox_sqlite import open_inbox
 from signet.adapters.presence_memory import MemoryPresence
+from signet.clocks import boot_clock, unix_ms
 from signet.core import limits
 from signet.core.errors import Code
 from signet.core.ids import DeviceAddress, Position, UserId
 from signet.ports.inbox import StoreUnavailable
-from signet.router.router import Router, boot_clock, unix_ms
+from signet.router.router import Router
 from tests.support.devices import Device
 from tests.support.known_users import KnownUsers
 

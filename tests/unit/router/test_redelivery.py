@@ -1,55 +1,12 @@
 """What a device has not acknowledged for long is pushed again (R8): the link is a hint."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
-from signet.adapters.events_memory import MemoryEvents
-from signet.adapters.inbox_sqlite import open_inbox
-from signet.adapters.presence_memory import MemoryPresence
 from signet.core import limits
 from signet.core.ids import UserId
-from signet.router.router import Router, boot_clock
+from signet.router.router import Router
 from tests.support.devices import Device
-from tests.support.known_users import KnownUsers
+from tests.support.later_router import ALICE, BOB, Clock, clock, events, router
 
-SHARDS = 16
-ALICE, BOB = (UserId(name.ljust(16, b"_")) for name in (b"alice", b"bob"))
-
-
-class Clock:
-    ahead = 0.0
-
-    def now(self) -> float:
-        return boot_clock() + self.ahead
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def router(tmp_path: Path, clock: Clock) -> AsyncIterator[Router]:
-    users = KnownUsers()
-    for user in (ALICE, BOB):
-        users.add(user)
-    store = open_inbox(tmp_path / "inbox.sqlite", SHARDS)
-    started = Router(
-        store,
-        users,
-        MemoryPresence(boot_clock),
-        MemoryEvents(),
-        shards=SHARDS,
-        alone=True,
-        lease_s=float("inf"),
-        clock=clock.now,
-    )
-    await started.start()
-    yield started
-    await started.stop()
-    await store.close()
+__all__ = ["clock", "events", "router"]
 
 
 async def connected(router: Router, user: UserId) -> Device:

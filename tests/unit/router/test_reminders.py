@@ -1,75 +1,11 @@
 """A router hints those again who stay away, and nobody who has come (design.md §5)."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
-from signet.adapters.events_memory import MemoryEvents
-from signet.adapters.inbox_sqlite import open_inbox
-from signet.adapters.presence_memory import MemoryPresence
 from signet.core import limits
-from signet.core.ids import UserId
-from signet.ports.events import Event, Topic
-from signet.router.router import Router, boot_clock
+from signet.router.router import Router
 from tests.support.devices import Device
-from tests.support.known_users import KnownUsers
+from tests.support.later_router import ALICE, BOB, Clock, Kept, clock, events, router
 
-SHARDS = 16
-ALICE, BOB = (UserId(name.ljust(16, b"_")) for name in (b"alice", b"bob"))
-
-
-class Kept(MemoryEvents):
-    """What was published."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hints: list[UserId] = []
-
-    def publish(self, event: Event) -> None:
-        if event.topic is Topic.PUSH:
-            self.hints.append(event.user)
-        super().publish(event)
-
-
-class Clock:
-    ahead = 0.0
-
-    def now(self) -> float:
-        return boot_clock() + self.ahead
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def events() -> Kept:
-    return Kept()
-
-
-@pytest.fixture
-async def router(tmp_path: Path, clock: Clock, events: Kept) -> AsyncIterator[Router]:
-    users = KnownUsers()
-    for user in (ALICE, BOB):
-        users.add(user)
-    store = open_inbox(tmp_path / "inbox.sqlite", SHARDS)
-    presence = MemoryPresence(boot_clock)
-    started = Router(
-        store,
-        users,
-        presence,
-        events,
-        shards=SHARDS,
-        alone=True,
-        lease_s=float("inf"),
-        clock=clock.now,
-    )
-    await started.start()
-    yield started
-    await started.stop()
-    await store.close()
+__all__ = ["clock", "events", "router"]
 
 
 async def sent_to_bob(router: Router) -> None:

@@ -6,7 +6,6 @@ rows alone, not what is younger than some seconds. What a crash can lose: nothin
 """
 
 import asyncio
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
@@ -17,6 +16,7 @@ from signet.adapters.inbox_cassandra.rows import lease, shard, untaken
 from signet.adapters.inbox_cassandra.session import Session
 from signet.adapters.inbox_cassandra.upkeep import Sweeper, bury
 from signet.adapters.inbox_cassandra.url import parse
+from signet.clocks import boot_clock, unix_ms
 from signet.core import limits
 from signet.core.durability.operations import (
     UNKNOWN,
@@ -45,15 +45,6 @@ from signet.ports.inbox import (
 PACE = Pace()
 FORGOTTEN = 64  # appends whose outcome nobody has asked for again
 Appends = list["asyncio.Future[None]"]
-
-
-def boot_clock() -> float:
-    """Seconds on a clock that also counts suspend (L2)."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def unix_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class CassandraInbox:

@@ -13,30 +13,24 @@ from signet.core.durability.operations import (
     Renew,
 )
 from signet.core.ids import Incarnation
+from signet.core.lease import Lease
 
 
-class OwnLease:
-    """The owner's side. `counter` is the last renewal that is known to be in the row."""
+class OwnLease(Lease):
+    """The owner's side, with the row. `counter` is the last renewal that is known to be in it."""
 
-    __slots__ = ("counter", "deadline", "ended", "incarnation", "length", "mark", "sent_at")
+    __slots__ = ("counter", "incarnation", "mark", "sent_at")
 
     def __init__(self, incarnation: Incarnation, lease_s: float, margin_s: float) -> None:
+        super().__init__(lease_s, margin_s)
         self.incarnation = incarnation
-        self.length = lease_s - margin_s
         self.counter = 0
         self.mark = 1  # the last confirmed one (J4)
-        self.deadline = float("-inf")
         self.sent_at: float | None = None  # when the renewal under way was first sent
-        self.ended = False
 
     def registered(self, sent_at: float) -> None:
         """The row was made; the request was sent at that time."""
-        self.deadline = sent_at + self.length
-
-    def over(self, now: float) -> bool:
-        """Whether nothing may follow any more; from then on it never may again (L3)."""
-        self.ended = self.ended or now >= self.deadline
-        return self.ended
+        self.confirmed(sent_at)
 
     def renew(self, now: float, mark: int) -> Renew | None:
         """A renewal that carries the mark (J4). None while one is under way."""
@@ -51,11 +45,11 @@ class OwnLease:
             return ReadLease(self.incarnation)
         assert isinstance(answer, LeaseRow)
         if answer.dead:
-            self.ended = True  # L2: renewals fail for ever
+            self.end()  # L2: renewals fail for ever
             return None
         if answer.counter > self.counter and self.sent_at is not None:
             # The first attempt of this counter may be the one that counted: L2 asks for "before".
-            self.deadline = self.counted_from(self.sent_at) + self.length
+            self.confirmed(self.counted_from(self.sent_at))
             self.counter = answer.counter
             self.mark = max(self.mark, answer.mark)
             self.sent_at = None

@@ -1,0 +1,75 @@
+"""A router whose clock a test puts forward, and what it publishes.
+
+Fixtures: import them all. Nothing but `clock` decides what is due.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from signet.adapters.events_memory import MemoryEvents
+from signet.adapters.inbox_sqlite import open_inbox
+from signet.adapters.presence_memory import MemoryPresence
+from signet.clocks import boot_clock
+from signet.core.ids import UserId
+from signet.ports.events import Event, Topic
+from signet.router.router import Router
+from tests.support.known_users import KnownUsers
+
+SHARDS = 16
+ALICE, BOB = (UserId(name.ljust(16, b"_")) for name in (b"alice", b"bob"))
+
+
+class Clock:
+    """`ahead` of the machine's by so many seconds."""
+
+    ahead = 0.0
+
+    def now(self) -> float:
+        return boot_clock() + self.ahead
+
+
+class Kept(MemoryEvents):
+    """Who was hinted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hints: list[UserId] = []
+
+    def publish(self, event: Event) -> None:
+        if event.topic is Topic.PUSH:
+            self.hints.append(event.user)
+        super().publish(event)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def events() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+async def router(tmp_path: Path, clock: Clock, events: Kept) -> AsyncIterator[Router]:
+    users = KnownUsers()
+    for user in (ALICE, BOB):
+        users.add(user)
+    store = open_inbox(tmp_path / "inbox.sqlite", SHARDS)
+    started = Router(
+        store,
+        users,
+        MemoryPresence(boot_clock),
+        events,
+        shards=SHARDS,
+        alone=True,
+        lease_s=float("inf"),
+        clock=clock.now,
+    )
+    await started.start()
+    yield started
+    await started.stop()
+    await store.close()
