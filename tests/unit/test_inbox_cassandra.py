@@ -1,13 +1,14 @@
 """What the adapter of Cassandra decides without Cassandra: URLs, bytes, pages."""
 
 import pytest
-from cassandra import OperationTimedOut, Unavailable
+from cassandra import InvalidRequest, OperationTimedOut, Unauthorized, Unavailable
 from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionBusy, ConnectionException, ConnectionShutdown
 from cassandra.pool import NoConnectionsAvailable
-from cassandra.protocol import OverloadedErrorMessage
+from cassandra.protocol import OverloadedErrorMessage, SyntaxException
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from signet.adapters.inbox_cassandra import pages, rows
 from signet.adapters.inbox_cassandra.driver import Driver
@@ -156,3 +157,19 @@ async def test_what_a_node_does_not_say_clearly_is_unknown(error: Exception) -> 
     life = Incarnation(bytes(16))
     for operation in (WriteSegment(Segment(life, 1, ())), Renew(life, 0, 1), ReadLease(life)):
         assert await driver.perform(operation) is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidRequest("no such column"),
+        Unauthorized("not this table"),
+        SyntaxException(0x2000, "no such word", None),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_what_is_wrong_with_a_request_is_said_as_an_error(error: Exception) -> None:
+    driver = Driver(Raises(error), lambda: NOW_MS)  # type: ignore[arg-type]
+    with capture_logs() as logs:
+        assert await driver.perform(Renew(Incarnation(bytes(16)), 0, 1)) is UNKNOWN
+    assert [entry["log_level"] for entry in logs] == ["error"]

@@ -8,11 +8,10 @@ import asyncio
 from collections.abc import Callable
 
 import structlog
-from cassandra import InvalidRequest
 
 from signet.adapters.inbox_cassandra import rows, schema
 from signet.adapters.inbox_cassandra.journals import Journals
-from signet.adapters.inbox_cassandra.session import UNAVAILABLE, Rows, Session, Values
+from signet.adapters.inbox_cassandra.session import REFUSED, UNAVAILABLE, Rows, Session, Values
 from signet.core import limits
 from signet.core.durability.operations import (
     UNKNOWN,
@@ -59,7 +58,7 @@ class Driver:
         """What the store says; UNKNOWN when it does not."""
         try:
             return await self._perform(operation)
-        except InvalidRequest as error:
+        except REFUSED as error:
             log.error("Cassandra refuses what it should take", error=str(error))
         except UNAVAILABLE as error:
             log.debug("Cassandra does not answer", error=type(error).__name__)

@@ -12,7 +12,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from cassandra import ConsistencyLevel, DriverException, InvalidRequest
+from cassandra import (
+    ConsistencyLevel,
+    DriverException,
+    InvalidRequest,
+    RequestValidationException,
+    protocol,
+)
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.cluster import Session as DriverSession
@@ -25,7 +31,6 @@ from cassandra.policies import (
     TokenAwarePolicy,
 )
 from cassandra.pool import NoConnectionsAvailable
-from cassandra.protocol import ErrorMessage
 from cassandra.query import BatchStatement, BatchType
 
 from signet.adapters.inbox_cassandra import schema
@@ -47,10 +52,12 @@ UNAVAILABLE = (
     NoConnectionsAvailable,
     ConnectionException,
     ConnectionBusy,
-    ErrorMessage,
+    protocol.ErrorMessage,
     ConnectionError,
     TimeoutError,
 )
+# Of these: what is wrong with the request itself, whoever is asked.
+REFUSED = (RequestValidationException, protocol.RequestValidationException)
 Values = Sequence[object]
 Rows = list[Any]
 
