@@ -87,7 +87,8 @@ async def build(arguments: argparse.Namespace, folder: Path, stack: ExitStack) -
 
     router = await pod(run_router, folder, count)
     first = await pod(run_gateway, "gateway-0", router.address, private, OPEN | tls)
-    second = await pod(run_gateway, "gateway-1", router.address, private, tls)
+    bounds = {"max_handshakes": arguments.handshakes}
+    second = await pod(run_gateway, "gateway-1", router.address, private, bounds | tls)
     users, crowds = people(count), list[Pod]()
     part = max(2 * TALKERS, -(-count // arguments.processes))
     for start in range(0, count, part):
@@ -179,6 +180,7 @@ async def bench(arguments: argparse.Namespace) -> None:
         assert await town.none("away", 1.0 * town.count), "not all came before the storm"
         way = ("TLS" if arguments.tls else "no TLS", "tokens" if arguments.tokens else "resumed")
         print(f"{town.count} clients in {len(town.crowds)} processes; {', '.join(way)}", end="")
+        print(f"; {arguments.handshakes} handshakes at once", end="")
         print(f"; fsync {at(synced, 0.5) * 1000:.2f} ms; load {load:.1f}")
         show(town, await storm(town, arguments.settle))
 
@@ -190,6 +192,7 @@ def main() -> None:
     parser.add_argument("--settle", type=float, default=limits.USER_TTL, help="seconds before it")
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--tokens", action="store_true", help="nobody has a resume token")
+    parser.add_argument("--handshakes", type=int, default=limits.MAX_HANDSHAKES, help="at once")
     arguments = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(bench(arguments))
