@@ -50,9 +50,14 @@ async def killed(node: Server) -> None:
     await asyncio.to_thread(node.kill)
 
 
-async def back(nodes: Nodes, node: Server) -> None:
-    await asyncio.to_thread(node.start)
-    await asyncio.to_thread(nodes.await_others, node)
+@pytest.fixture(autouse=True)
+def all_run_again(cassandra_nodes: Nodes) -> Iterator[None]:
+    """Whatever a test did, and however it ended."""
+    yield
+    for node in cassandra_nodes:
+        if not node.runs:
+            node.start()
+            cassandra_nodes.await_others(node)
 
 
 # --- one node at a time ---------------------------------------------------------------------------
@@ -90,7 +95,6 @@ async def test_a_node_dies_under_load_and_nothing_that_was_durable_is_lost(
     await following.append(following.batch(1))
     assert await following.found_soon() == [1]
     await following.store.close()
-    await back(cassandra_nodes, cassandra_nodes[1])
 
 
 async def test_conditional_writes_go_on_after_a_nodes_death(
@@ -115,7 +119,6 @@ async def test_conditional_writes_go_on_after_a_nodes_death(
     with pytest.raises(NotOwner):
         await following.store.append(owner.batch(2))
     await following.store.close()
-    await back(cassandra_nodes, cassandra_nodes[2])
 
 
 # --- W3 -------------------------------------------------------------------------------------------
@@ -202,8 +205,6 @@ def test_a_quorum_sees_what_a_quorum_confirmed_or_a_quorum_saw(cassandra_nodes: 
         assert there.execute(read % "item", quorum, seen), "blocking read repair: seen once, seen"
         assert not there.execute(read % "other", quorum, unrepaired), "without: seen, and gone"
         assert not there.execute(read % "item", quorum, alone), "one copy is lost with its node"
-    dying.start()
-    cassandra_nodes.await_others(dying)
 
 
 def test_the_tables_read_and_write_as_w3_asks(cassandra_nodes: Nodes, url: str) -> None:

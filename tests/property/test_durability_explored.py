@@ -2,19 +2,36 @@
 
 import pytest
 
-from tests.support.simulation.cases import GIVE, LONG, SCOPES
+from tests.support.simulation.cases import AGING, GIVE, LONG, SCOPES
 from tests.support.simulation.explorer import explore
 from tests.support.simulation.scope import Scope
 from tests.support.simulation.walk import walk
 
 
 @pytest.mark.parametrize("name", SCOPES)
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_no_interleaving_breaks_a_promise(name: str) -> None:
     explored = explore(SCOPES[name])
     print(SCOPES[name], explored)
     assert explored.violation is None, str(explored)
     assert explored.whole
+
+
+def test_a_scope_says_how_far_it_is_while_it_is_explored() -> None:
+    said: list[str] = []
+    explored = explore(SCOPES["three routers, one dies"], say=said.append, every_s=0.0)
+    states = [int(line.split()[0]) for line in said]
+    assert states == sorted(states)
+    assert 0 < states[0] < states[-1] <= explored.states
+    assert all(line.endswith("states/s") for line in said)
+
+
+@pytest.mark.timeout(180)
+def test_walks_in_which_items_grow_too_old_end_with_all_shown_or_told() -> None:  # W2
+    walked = walk(AGING, None, seed=1, walks=12, most=800, quiet=True)
+    print(AGING, walked)
+    assert walked.violation is None, str(walked)
+    assert walked.sent > 150, "the walks must get somewhere"
 
 
 @pytest.mark.timeout(180)

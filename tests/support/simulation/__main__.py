@@ -42,10 +42,16 @@ def scopes(name: str, states: int) -> int:
     for title, scope in (SCOPES | WIDE).items():
         if name in ("all", title) or name in title:
             print(f"{title}: {scope}", flush=True)
-            explored = explore(scope, most=states)
+            explored = explore(
+                scope, most=states, say=lambda text: print(f"  … {text}", flush=True)
+            )
             print(f"  {explored}", flush=True)
             broken = broken or explored.violation is not None
     return int(broken)
+
+
+def say(text: str) -> None:
+    print(f"  … {text}", flush=True)
 
 
 if __name__ == "__main__":

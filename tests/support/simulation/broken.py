@@ -1,7 +1,9 @@
 """The core with one rule taken out: each part breaks exactly one."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from signet.adapters.inbox_cassandra import pages
 from signet.core.durability.incarnation import Incarnation as Core
 from signet.core.durability.journal import Journal
 from signet.core.durability.lease import OwnLease, Watch
@@ -18,11 +20,15 @@ from signet.core.durability.operations import (
     Segment,
     ShardRow,
     SwapShard,
+    Sweep,
+    WriteRows,
     WriteSegment,
 )
 from signet.core.durability.recovery import Recovery
 from signet.core.durability.shards import Shards
 from signet.core.ids import DeviceId, Epoch, Incarnation, Position, ShardId
+from signet.ports.inbox import Entry, Page
+from tests.support.simulation.scope import Where
 from tests.support.simulation.store import Stamp, StorePart, apply
 
 
@@ -264,3 +270,48 @@ class NeverFlushes(Memory):
 def anything(position: Position, sent: Position) -> bool:
     """R5: every acknowledgement is believed."""
     return True
+
+
+class SweepsAhead(Core):
+    """W2: what is swept counts as gone before that is confirmed."""
+
+    def sweep(self, device: DeviceId, position: Position, shard: ShardId) -> list[Sweep]:
+        asked = super().sweep(device, position, shard)
+        for sweep in asked:
+            for number in self.memory.swept(sweep):
+                self.journal.done(number)
+        return asked
+
+
+class _CountsAgain(Recovery):
+    def rows(self, seal: int) -> list[Operation]:
+        operations = [self.younger(one) for one in super().rows(seal)]
+        if self.writing:
+            self.writing = set(operations)
+        return operations
+
+    def younger(self, operation: Operation) -> Operation:
+        if not isinstance(operation, WriteRows):
+            return operation
+        later = 3 * Where.of(0, 0, 1)
+        rows = tuple(p._replace(accepted_ms=Where(p.accepted_ms + later)) for p in operation.rows)
+        return operation._replace(rows=rows)
+
+
+class CountsAgain(_Recovers):
+    """W2: time to live runs from when an item became a row."""
+
+    kind = _CountsAgain
+
+
+def tells_nothing(
+    entries: Sequence[Entry], begin: Position, swept: Position, items: int, size: int, now_ms: int
+) -> Page:
+    """W2: a reader is not told what is gone."""
+    return replace(pages.page(entries, begin, swept, items, size, now_ms), expired=[])
+
+
+def all_of_them(entries: Iterable[tuple[Position, int]], before_ms: int) -> list[Position]:
+    """W2: a sweeper that finds one too old takes all."""
+    found = list(entries)
+    return [at for at, _ in found] if any(then < before_ms for _, then in found) else []

@@ -28,6 +28,13 @@ ENDS = frozenset({"idle", "look", "take"})  # an owner never renews
 GIVE = frozenset({"wake", "release", "take", "compare"})
 SLOW, FAST = (100.0, 9.0), (7.0, 11.0)  # clocks that differ by what margin and drift allow
 
+# The first message is too old when the second comes, and is swept meanwhile, or later, or never.
+AGED = Scope(routers=1, kinds=KEEP | {"expire"}, ticks=2, messages=2, ttl=1, silent=True)
+
+# What two shards have in common is the owner's journal: two messages in one of them and one in the
+# other stand in it in every order, when the lease ends. Nobody sends before the other has renewed.
+SILENT = Scope(shards=2, kinds=ENDS, before=1, ticks=1, messages=2, fewer=1, silent=True)
+
 CASES: dict[str, Case] = {
     "L1 a lease is written by conditional writes": Case(
         Scope(routers=1, kinds=KEEP, ticks=2, messages=2, unknowns=1),
@@ -101,6 +108,16 @@ CASES: dict[str, Case] = {
     "W1 timestamps by position": Case(
         Scope(kinds=KEEP, ticks=1, messages=1, steps=1), Rules(stamp=broken.by_clock), "P4"
     ),
+    "W2 time to live runs from acceptance": Case(
+        take(ticks=2, messages=1, crashes=1, ttl=1), Rules(shards=broken.CountsAgain), "W2"
+    ),
+    "W2 what is swept is gone when that is confirmed": Case(
+        AGED, Rules(core=broken.SweepsAhead), "P3"
+    ),
+    "W2 a reader is told what is gone": Case(AGED, Rules(page=broken.tells_nothing), "P3"),
+    "W2 a sweeper takes what is too old alone": Case(
+        AGED, Rules(aged=broken.all_of_them), "P1"
+    ),
     "R1 the run ends at a gap": Case(
         take(ticks=2, messages=2, crashes=1), Rules(shards=broken.SkipsGaps), "P3"
     ),
@@ -133,6 +150,10 @@ LONG = Scope(
     row_after=20.0, reduced=False,
 )  # fmt: skip
 
+# The same with a time to live. The wall clock does not go back: of what is behind a younger item
+# nobody says that it is too old.
+AGING = LONG._replace(kinds=ALL | {"expire"}, ttl=6, sweeps=20, steps=0)
+
 # What `python -m tests.support.simulation` walks.
 SOAK = LONG._replace(
     messages=60, ticks=120, lives=14, crashes=14, unknowns=40, delays=30, releases=16,
@@ -158,11 +179,18 @@ SCOPES: dict[str, Scope] = {
         ticks=3, messages=1, delays=1, clocks=(SLOW, FAST), lease=22, margin=2, drift=2,
         row_after=10,
     ),
+    "what is too old is swept": AGED,
+    "what is too old when another takes over": Scope(
+        kinds=TAKE | {"expire"}, ticks=2, messages=1, crashes=1, unknowns=1, ttl=1
+    ),
+    "two routers, two shards, the owner's lease ends": SILENT._replace(messages=1, fewer=0),
     "three routers, one dies": take(routers=3, ticks=2, messages=1, crashes=1),
 }  # fmt: skip
 
 # What `python -m tests.support.simulation` explores beyond that.
 WIDE: dict[str, Scope] = {
+    "what is too old is swept beside acknowledgements": AGED._replace(silent=False),
+    "what is too old is swept, and a write is late": AGED._replace(silent=False, unknowns=1),
     "two routers, two shards, a lease ends": take(shards=2, ticks=2, messages=1),
     "two routers, two shards, a stopped owner": Scope(
         shards=2, kinds=ENDS, ticks=2, messages=1, stops=1
@@ -170,6 +198,8 @@ WIDE: dict[str, Scope] = {
     "three routers, two shards, the owner's lease ends": Scope(
         routers=3, shards=2, kinds=ENDS, ticks=2, messages=1
     ),
+    "two routers, two shards, two messages in one, no acknowledgements": SILENT,
+    "two routers, two shards, two messages each, no acknowledgements": SILENT._replace(fewer=0),
     "two routers, two shards, two messages each, the owner's lease ends": Scope(
         shards=2, kinds=ENDS, ticks=2, messages=2
     ),

@@ -58,7 +58,7 @@ def call(world: World, router: int, method: str, *arguments: object) -> Called:
     for operation in called.operations:
         if world.cores[router] is None:
             break
-        issued = world.now + world.skew if world.rules.stamp.__name__ == "by_clock" else 0
+        issued = world.wall() if world.rules.stamp.__name__ == "by_clock" else 0
         world.flying.append(world.memo.part(Flying(router, operation, issued)))
         if world.scope.reduced and _at_once(world, operation.value):
             do(world, router, operation.value)

@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tests.support.simulation import promises, steps
@@ -11,6 +12,8 @@ from tests.support.simulation.symmetry import Symmetry
 from tests.support.simulation.world import actions, first, step
 
 Path = tuple[Any, ...] | None  # (path before, action)
+SAY_S = 10.0  # of CPU, between two lines about a scope that takes long
+LOOK = 1 << 10  # steps between two looks at the clock
 
 
 class Explored(NamedTuple):
@@ -42,12 +45,41 @@ def told(trace: tuple[Action, ...]) -> str:
     return "\n".join(f"    {kind} {n} {what or ''}" for kind, n, what in trace)
 
 
+class Progress:
+    """Says how far a scope is, every so many seconds of CPU."""
+
+    def __init__(self, say: Callable[[str], None], every_s: float) -> None:
+        self._say, self._every_s = say, every_s
+        self._at, self._states = time.process_time(), 0
+
+    def look(self, states: int, waiting: int, steps: int, depth: int) -> None:
+        passed = time.process_time() - self._at
+        if passed < self._every_s:
+            return
+        rate = (states - self._states) / max(passed, 1e-9)
+        self._say(
+            f"{states} states, {waiting} of them not gone on from, {steps} steps, depth {depth},"
+            f" {rate:.0f} states/s"
+        )
+        self._at, self._states = time.process_time(), states
+
+
+def silent(_: str) -> None:
+    """Nobody waits to hear it."""
+
+
 def explore(
-    scope: Scope, rules: Rules | None = None, most: int = 50_000_000, wide: bool = False
+    scope: Scope,
+    rules: Rules | None = None,
+    most: int = 50_000_000,
+    wide: bool = False,
+    say: Callable[[str], None] = silent,
+    every_s: float = SAY_S,
 ) -> Explored:
     """Until a promise is broken, all is seen, or `most` states were.
 
-    `wide`: breadth first, which finds what is few steps away, and needs more memory.
+    `wide`: breadth first, which finds what is few steps away, and needs more memory. `say` is told
+    how far it is, every `every_s` of CPU.
     """
     began = time.process_time()
     world = first(scope, rules, remember=True)
@@ -55,7 +87,7 @@ def explore(
     symmetry = Symmetry(scope, world.memo)
     seen, met = {symmetry.name(state)}, {hash(state)}
     stack: deque[tuple[State, Path, int]] = deque([(state, None, 0)])
-    count, depth = 0, 0
+    count, depth, progress = 0, 0, Progress(say, every_s)
 
     def done(violation: str | None, path: Path, whole: bool) -> Explored:
         trace = shortest(scope, rules, unrolled(path)) if violation else ()
@@ -68,6 +100,8 @@ def explore(
         for action in list(actions(world.thaw(state))):
             world.thaw(state)
             count += 1
+            if not count % LOOK:
+                progress.look(len(seen), len(stack), count, depth)
             try:
                 steps.step(world, action)
                 after = world.freeze()

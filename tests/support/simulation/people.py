@@ -5,6 +5,7 @@ from typing import Any
 from signet.core.durability.operations import Acked, Noted, Put, Record
 from signet.core.durability.rows import next_number
 from signet.core.ids import START, Position
+from tests.support.simulation import aging
 from tests.support.simulation.effects import call, crash
 from tests.support.simulation.scope import Token, Violation, Where, device, number, shard
 from tests.support.simulation.state import World
@@ -19,11 +20,15 @@ def submit(world: World, router: int, n: Any) -> None:
         retries = world.names["retry"]
         world.left[retries] -= world.left[retries] > 0
     last = max(core.memory.last.get(who, START), world.inboxes[n].value.last[1])
-    where = Where.of(number(core.lease.incarnation), core.journal.next)
+    accepted = world.wall() if world.scope.ttl else 0
+    where = Where.of(number(core.lease.incarnation), core.journal.next, accepted)
     put = Put(row.shard, who, next_number(last, row.epoch), where, b"%d" % following)
     token = Token.of(n, row.epoch, following)
     if _append(world, router, n, token, put):
         after = person._replace(following=following + 1, target=here)
+        if world.scope.ttl:
+            known, rest = person.accepted[: following - 1], person.accepted[following:]
+            after = after._replace(accepted=(*known, (accepted, put.position), *rest))
         world.people[n] = world.memo.part(after)
         call(world, router, "write", world.clock(router))
 
@@ -38,15 +43,18 @@ def deliver(world: World, router: int, n: Any) -> None:
     if core.lease.over(world.clock(router)):  # L3, before a delivery
         crash(world, router, 0)
         return
-    held = [h.put for h in core.memory.items.get(device(n), {}).values()]
-    found = {put.position: put for put in [*world.inboxes[n].value.read(), *held]}
-    for position in sorted(p for p in found if p > person.cursor):
-        at, message = person.cursor, int(found[position].body)
+    read = aging.page(world, core, n)
+    for _, gone in read.expired:
+        person = person._replace(cursor=gone)
+    for entry in read.entries:
+        at, position, message = person.cursor, entry.position, int(entry.body)
         if position.seq != (at.seq + 1 if at.epoch == position.epoch else 1):
             raise Violation(f"P3: a gap from {at} to {position}")
         if message not in person.shown:
-            if message != len(person.shown) + 1:
+            if aging.missing(world, n, person.shown, message):
                 raise Violation(f"P3: message {message} after {person.shown}")
+            if world.scope.ttl and world.over(n, message):
+                raise Violation(f"W2: message {message} is shown though its time is over")
             person = person._replace(shown=(*person.shown, message))
         person = person._replace(cursor=position)
     world.people[n] = world.memo.part(person)

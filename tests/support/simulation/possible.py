@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from signet.core.durability.incarnation import Incarnation as Core
-from signet.core.durability.operations import Acked, LeaseRow, MarkDead, ShardRow, SwapShard
+from signet.core.durability.operations import Acked, LeaseRow, MarkDead, ShardRow, SwapShard, Sweep
 from signet.core.ids import START, Epoch
+from tests.support.simulation import aging
 from tests.support.simulation.scope import Action, device, number, shard
 from tests.support.simulation.state import World
 from tests.support.simulation.store import reads
@@ -164,10 +165,11 @@ def _serving(world: World, router: int, core: Core, n: int) -> Iterator[Action]:
             yield from _if(world, "release", router, n)
     if "forget" in kinds and who in core.memory.last:
         yield from _if(world, "forget", router, n)
+    if "expire" in kinds and aging.due(world, core, n) and not _sweeping(world, router, n):
+        yield from _if(world, "expire", router, n)
     if core.shards.serves(here) and unseen(world, core, n):
         yield ("deliver", router, n)
-    acked = core.memory.acked.get(who, START)
-    if world.pushed_to(router, n) > acked and not _acking(world, core, n):
+    if not world.scope.silent and _unacknowledged(world, core, router, n):
         yield ("ack", router, n)
     yield from _if(world, "lie", router, n)
     yield from _if(world, "connect", router, n)
@@ -177,9 +179,25 @@ def _serving(world: World, router: int, core: Core, n: int) -> Iterator[Action]:
 def unseen(world: World, core: Core, n: int) -> bool:
     """Whether it has something that the device did not take yet."""
     cursor = world.person(n).cursor
+    if world.inboxes[n].value.swept[1] > cursor:
+        return True
     if any(position > cursor for position in core.memory.items.get(device(n), ())):
         return True
     return any(put.position > cursor for put in world.inboxes[n].value.read())
+
+
+def _sweeping(world: World, router: int, n: int) -> bool:
+    return any(
+        part.value.router == router
+        and isinstance(part.value.operation.value, Sweep)
+        and part.value.operation.value.device == device(n)
+        for part in world.flying
+    )
+
+
+def _unacknowledged(world: World, core: Core, router: int, n: int) -> bool:
+    acked = core.memory.acked.get(device(n), START)
+    return world.pushed_to(router, n) > acked and not _acking(world, core, n)
 
 
 def _acking(world: World, core: Core, n: int) -> bool:
@@ -195,9 +213,9 @@ def _submits(world: World, core: Core, router: int, n: int) -> Iterator[Action]:
     person = world.person(n)
     here = (core.lease.incarnation, core.shards.held[shard(n)].epoch)
     if person.target in (None, here):
-        if person.following <= min(world.scope.messages, person.base + 1):
+        if person.following <= min(world.scope.sends(n), person.base + 1):
             yield ("submit", router, n)
-    elif person.base <= world.scope.messages:
+    elif person.base <= world.scope.sends(n):
         incarnation, epoch = person.target
         alive = any(
             part is not None

@@ -16,7 +16,8 @@ def check(world: World) -> None:
     """
     leases, journals = tuple(world.leases), tuple(world.journals)
     for n in range(world.scope.shards):
-        name = (world.people[n], world.inboxes[n], world.shards[n], leases, journals)
+        wall = world.wall() if world.scope.ttl else 0
+        name = (world.people[n], world.inboxes[n], world.shards[n], leases, journals, wall)
         broken = world.memo.facts.get(name)
         if broken is None:
             broken = _broken(world, n)
@@ -30,7 +31,10 @@ def _broken(world: World, n: int) -> str:
     person, inbox = world.person(n), world.inboxes[n].value
     for message in sorted(person.sent.difference(person.shown)):
         if not _stored(world, n, person, message):
-            return f"P1: message {message} was answered SENT and is gone"
+            if not world.over(n, message):
+                return f"P1: message {message} was answered SENT and is gone"
+            if person.accepted[message - 1][1] > max(person.cursor, inbox.swept[1]):
+                return f"W2: message {message} is gone by its age, and nobody is told"
     if person.noted > _highest(world, n):
         return f"J5: connection {person.noted} was durable and is gone"
     for _, put in inbox.rows:

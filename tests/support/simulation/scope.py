@@ -1,8 +1,9 @@
 """What may happen in a simulation, and how often; and which rules the core has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from signet.adapters.inbox_cassandra import pages
 from signet.core.durability.incarnation import Incarnation as Core
 from signet.core.durability.incarnation import Parts
 from signet.core.durability.journal import Journal
@@ -13,6 +14,7 @@ from signet.core.durability.recovery import deletable
 from signet.core.durability.rows import acknowledgeable
 from signet.core.durability.shards import Shards
 from signet.core.ids import DeviceId, Epoch, Incarnation, Position, ShardId, UserId
+from signet.ports.inbox import Entry, Page
 from tests.support.simulation.clocks import Clock, counts_suspend
 from tests.support.simulation.store import Apply, Stamp, apply, by_position
 
@@ -38,6 +40,8 @@ class Rules(NamedTuple):
     clock: Clock = counts_suspend
     acknowledgeable: Callable[[Position, Position], bool] = acknowledgeable
     deletable: Callable[[LeaseRow, list[ShardRow]], bool] = deletable
+    page: Callable[[Sequence[Entry], Position, Position, int, int, int], Page] = pages.page
+    aged: Callable[[Iterable[tuple[Position, int]], int], list[Position]] = pages.aged
 
 
 class Scope(NamedTuple):
@@ -50,6 +54,7 @@ class Scope(NamedTuple):
     routers: int = 2
     shards: int = 1
     messages: int = 2
+    fewer: int = 0  # messages in every shard but the first
     kinds: frozenset[str] = frozenset()
     reduced: bool = True
     lease: float = 2.0
@@ -59,10 +64,12 @@ class Scope(NamedTuple):
     row_after: float = 1.0
     memory: int = 100_000  # bytes
     ticks: int = 3
+    before: int = 0  # ticks that pass before anybody sends
     crashes: int = 0
     unknowns: int = 0
     delays: int = 0  # answers that come late
     retries: int = 0  # sends that are made again at another owner
+    silent: bool = False  # no device acknowledges anything
     connects: int = 0  # of devices, each with a higher counter
     lies: int = 0  # acknowledgements above what was sent
     lives: int = 0  # incarnations after the first ones
@@ -71,6 +78,12 @@ class Scope(NamedTuple):
     steps: int = 0  # of the wall clock, backwards
     stops: int = 0  # a process that is not scheduled while its clock goes on
     suspends: int = 0  # a machine that sleeps
+    ttl: int = 0  # ticks that an item lives, by the wall clock, from its acceptance (W2); 0: always
+    sweeps: int = 1  # of one inbox, where `kinds` have "expire"
+
+    def sends(self, n: int) -> int:
+        """How many messages there are in shard n."""
+        return self.messages - (self.fewer if n else 0)
 
     def budgets(self) -> dict[str, int]:
         """How often each action may still be done that is not free."""
@@ -79,7 +92,7 @@ class Scope(NamedTuple):
             "apply": self.delays, "retry": self.retries, "lie": self.lies,
             "connect": self.connects, "start": self.lives, "step": self.steps,
             "forget": self.forgets, "release": self.releases, "stop": self.stops,
-            "suspend": self.suspends,
+            "suspend": self.suspends, "expire": self.sweeps,
         }  # fmt: skip
 
 
@@ -88,14 +101,20 @@ class Shard(int):
 
 
 class Where(int):
-    """Which life wrote an item, and into which segment: `accepted_ms` of a `Put`."""
+    """Which life wrote an item, into which segment, and when it was accepted: `accepted_ms` of a
+    `Put`. The time is kept where items expire.
+    """
 
     @classmethod
-    def of(cls, lives: int, segment: int) -> "Where":
-        return cls(lives * 1000 + segment)
+    def of(cls, lives: int, segment: int, accepted: int = 0) -> "Where":
+        return cls((accepted * 1000 + lives) * 1000 + segment)
 
     def parts(self) -> tuple[int, int]:
-        return divmod(self, 1000)
+        return self // 1000 % 1000, self % 1000
+
+    def accepted(self) -> int:
+        """The wall clock's tick."""
+        return self // 1_000_000
 
 
 class Token(int):

@@ -52,6 +52,7 @@ class Person(NamedTuple):
     owner: tuple[Epoch, Incarnation] | None = None  # that answered SENT last
     counter: int = 0  # of its connections, as it has it
     noted: int = 0  # the highest that was answered as durable (O4)
+    accepted: tuple[tuple[int, Position], ...] = ()  # of each message, last: when, where (W2)
 
 
 State = tuple[Any, ...]
@@ -120,6 +121,15 @@ class World:
         """What that router's clock shows."""
         line = self.scope.clocks[router] if self.scope.clocks else (0.0, 1.0)
         return shows(self.rules.clock, line, self.now, self.machines[router].value)
+
+    def wall(self) -> int:
+        """What the wall clock shows."""
+        return self.now + self.skew
+
+    def over(self, n: int, message: int) -> bool:
+        """Whether a message to device n has lived for its time (W2)."""
+        accepted = self.person(n).accepted
+        return bool(accepted) and accepted[message - 1][0] < self.wall() - self.scope.ttl
 
     def paused(self, router: int) -> bool:
         return bool(self.machines[router].value.paused)

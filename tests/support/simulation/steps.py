@@ -6,6 +6,7 @@ from typing import Any
 from signet.core.durability.incarnation import Parts
 from signet.core.durability.operations import UNKNOWN, LeaseRow, WriteSegment
 from signet.core.ids import Epoch
+from tests.support.simulation import aging
 from tests.support.simulation.effects import answered, apply, call, crash, do, land, pause
 from tests.support.simulation.people import ack, connect, deliver, lie, submit
 from tests.support.simulation.possible import idle, wakes
@@ -25,6 +26,9 @@ def start(world: World) -> World:
         world.shards[n] = world.memo.part(row)
         world.cores[0] = world.memo.call(world.part(0), "compare", row).core
     settle(world)
+    for _ in range(world.scope.before):
+        _tick(world, 0, 0)
+        settle(world)
     return world
 
 
@@ -189,6 +193,10 @@ def _forget(world: World, router: int, n: Any) -> None:
     call(world, router, "forget", device(n))
 
 
+def _expire(world: World, router: int, n: Any) -> None:
+    aging.expire(world, router, n)
+
+
 def _sweep(world: World, n: int, _: Any) -> None:
     log: Log = world.journals[n].value
     world.journals[n] = world.memo.part(log._replace(segments=()))
@@ -204,5 +212,5 @@ STEPS: dict[str, Step] = {
     "suspend": _paused("suspend"), "resume": _paused(""), "start": _start, "crash": crash,
     "write": _write, "wake": _wake, "look": _look, "take": _take, "compare": _compare,
     "release": _release, "forget": _forget, "sweep": _sweep, "submit": submit,
-    "deliver": deliver, "connect": connect, "ack": ack, "lie": lie,
+    "expire": _expire, "deliver": deliver, "connect": connect, "ack": ack, "lie": lie,
 }  # fmt: skip

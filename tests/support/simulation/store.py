@@ -25,6 +25,7 @@ from signet.core.durability.operations import (
     Segment,
     ShardRow,
     SwapShard,
+    Sweep,
     Trim,
     WriteRows,
     WriteSegment,
@@ -60,6 +61,7 @@ class Inbox(NamedTuple):
     acked: Cell = (-1, START)
     last: Cell = (-1, START)
     note: Note | None = None
+    swept: Cell = (-1, START)
 
     def read(self) -> list[Put]:
         """Rows that are there, in order: at equal timestamps the tombstone wins."""
@@ -138,6 +140,12 @@ def _inbox(inbox: Inbox, operation: Operation, stamp: Callable[[Position], int])
             trims = inbox.trims | {cut}
             return inbox._replace(
                 trims=trims, acked=max(inbox.acked, cut), last=max(inbox.last, cut)
+            )
+        case Sweep(_, position, _):
+            cut = (stamp(position), position)
+            trims = inbox.trims | {cut}
+            return inbox._replace(
+                trims=trims, swept=max(inbox.swept, cut), last=max(inbox.last, cut)
             )
         case SaveLast(_, position, ack, note, _):
             acked, last = (stamp(ack), ack), (stamp(position), position)

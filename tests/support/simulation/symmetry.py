@@ -23,11 +23,14 @@ class Renaming(NamedTuple):
 
 
 def renamings(scope: Scope) -> list[Renaming]:
-    """Every one but that which changes nothing. Routers with clocks of their own are not alike."""
+    """Every one but that which changes nothing. Routers with clocks of their own are not alike, nor
+    are shards with more messages than others.
+    """
     routers = [tuple(range(scope.routers))]
     if not scope.clocks:
         routers = [(0, *rest) for rest in permutations(range(1, scope.routers))]
-    shards = list(permutations(range(scope.shards)))
+    same = range(1 if scope.fewer else 0, scope.shards)
+    shards = [(*range(same.start), *rest) for rest in permutations(same)]
     return [_renaming(r, s) for r, s in list(product(routers, shards))[1:]]
 
 
@@ -97,9 +100,8 @@ class Symmetry:
             return Shard(by.shards[value])
         if kind is Where:
             lives, segment = value.parts()
-            return Where.of(
-                by.routers[lives - 1] + 1 if lives <= len(by.routers) else lives, segment
-            )
+            lives = by.routers[lives - 1] + 1 if lives <= len(by.routers) else lives
+            return Where.of(lives, segment, value.accepted())
         if kind is Token:
             shard, epoch, message = value.parts()
             return Token.of(by.shards[shard], epoch, message)

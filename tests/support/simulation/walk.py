@@ -77,12 +77,20 @@ def calm(world: World) -> str | None:
             if quiet is None:
                 break
             step(world, quiet)
-        people = [part.value for part in world.people]
-        if all(len(person.shown) == world.scope.messages for person in people):
+        if all(served(world, n) for n in range(world.scope.shards)):
             return None
         step(world, ("tick", 0, 0))
     shown = [part.value.shown for part in world.people]
     return f"P2: after a calm of {CALM_TICKS} ticks only {shown} are shown"
+
+
+def served(world: World, n: int) -> bool:
+    """Whether device n was shown all, or was told that it is gone by its age (P2, W2)."""
+    person, messages = world.person(n), world.scope.sends(n)
+    if not world.scope.ttl:
+        return len(person.shown) == messages
+    told = {m for m, (_, at) in enumerate(person.accepted, 1) if at <= person.cursor}
+    return len({*person.shown, *told}) == messages
 
 
 def walk(
