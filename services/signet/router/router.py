@@ -24,7 +24,6 @@ from signet.core.link import (
     WatchUsers,
 )
 from signet.core.steward import Steward
-from signet.internal.v1.stored import keys_low_frame, stored_peer_changed
 from signet.ports.events import Events
 from signet.ports.inbox import InboxStore, StoreUnavailable
 from signet.ports.links import Deliver
@@ -32,19 +31,19 @@ from signet.ports.members import Members
 from signet.ports.peers import OwnersItem, Peers
 from signet.ports.presence import PresenceStore
 from signet.ports.users import Users
-from signet.router.attachments import NO_REGISTRATION, Attachments
+from signet.router.attachments import Attachments
+from signet.router.changes import Changes
 from signet.router.context import Context, OpenLink
 from signet.router.following import Following
 from signet.router.ownership import Ownership
 from signet.router.peers import NoPeers
-from signet.router.people import People, Person
+from signet.router.people import People
 from signet.router.presence import Presences
 from signet.router.receipts import Receipts
 from signet.router.sends import Sends
 from signet.router.sessions import Sessions
-from signet.router.writer import Write, Writer
+from signet.router.writer import Writer
 from signet.telemetry import metrics
-from signet.v1.messaging_pb2 import CAPABILITY_NOTICES
 
 log = structlog.get_logger()
 
@@ -109,6 +108,7 @@ class Router:
         self._following = Following(context)
         self._attachments = Attachments(context, self._following, self._receipts, self._presences)
         context.pushed = self._following.pushed
+        self._changes = Changes(context, self._attachments, self._receipts, self._presences)
         self._steward = Steward(name, self.incarnation, shards, alone=alone)
         self._ownership = Ownership(
             context,
@@ -354,70 +354,13 @@ class Router:
     # --- what keys tells (ports/users.UserChanges) ----------------------------------------------
 
     async def changed(self, user: UserId) -> None:
-        """Load the user again, and end streams that are not theirs any more (S9).
-
-        Durable when it returns. Raises TimeoutError, StoreUnavailable: tell it again.
-        """
-        known = self._context.people.known(user)
-        before = dict(known.user.devices) if known and known.user else {}
-
-        person = await self._person_here(user)
-        self._attachments.reviewed(person, before)
-        self._presences.changed(user)  # whom it is shown to may be others now
-        if known is None:
-            await self._attachments.drop_forgotten(person)
-        await self._durable()
+        """See changes.py."""
+        await self._changes.changed(user)
 
     async def replaced(self, user: UserId, dropped_devices: Sequence[int]) -> None:
-        """Another identity key: the old inboxes are dropped, and those who know the user told.
-
-        Durable when it returns. Raises TimeoutError, StoreUnavailable: tell it again.
-        """
-        gone = dict.fromkeys(dropped_devices, NO_REGISTRATION)
-        self._attachments.reviewed(await self._person_here(user), gone)
-        body = stored_peer_changed(user, True, self._context.now_ms())
-        told = [
-            self._receipts.deliver(shard, [OwnersItem(peer, body)], self._context.shard(user))
-            for peer in await self._context.users.peers(user)
-            for shard in [self._context.shard(peer)]
-        ]
-        async with asyncio.timeout(limits.TELL_TIMEOUT):
-            if not all(await asyncio.gather(*told)):
-                raise StoreUnavailable("the shard was given away")
-        await self._durable()
-
-    async def _person_here(self, user: UserId) -> Person:
-        """Somebody of a shard that is served, as the directory knows them now.
-
-        Raises:
-            TimeoutError: the directory does not answer.
-            StoreUnavailable: the shard was given away meanwhile: its next owner is to be told.
-        """
-        person = await self._person(user, fresh=True)
-        if not self._context.serves(person.shard):
-            raise StoreUnavailable("the shard was given away")
-        return person
-
-    async def _person(self, user: UserId, *, fresh: bool = False) -> Person:
-        """Somebody, in memory. Raises TimeoutError: the directory does not answer."""
-        here: asyncio.Future[Person] = asyncio.get_running_loop().create_future()
-
-        def came(person: Person) -> None:
-            if not here.done():
-                here.set_result(person)
-
-        self._context.people.with_person(user, came, fresh=fresh)
-        return await asyncio.wait_for(here, limits.TELL_TIMEOUT)
-
-    async def _durable(self) -> None:
-        """All that was queued until now is in the store. Raises TimeoutError."""
-        done = asyncio.Event()
-        self._context.writer.add(Write(done=done.set))
-        await asyncio.wait_for(done.wait(), limits.TELL_TIMEOUT)
+        """See changes.py."""
+        await self._changes.replaced(user, dropped_devices)
 
     async def keys_low(self, user: UserId, device: int, pre_keys: int, kyber_pre_keys: int) -> None:
-        """Tell the device, if it is attached."""
-        person = self._context.people.known(user)
-        inbox = person.inboxes.get(device) if person else None
-        if inbox and inbox.session and CAPABILITY_NOTICES in inbox.session.capabilities:
-            self._context.push(inbox.session, keys_low_frame(pre_keys, kyber_pre_keys))
+        """See changes.py."""
+        await self._changes.keys_low(user, device, pre_keys, kyber_pre_keys)

@@ -46,7 +46,7 @@ __all__ = ["ended", "router", "store", "users"]
 
 async def loaded(router: Router, user: bytes) -> None:
     await until(lambda: router._context.people.known(user) is not None)  # type: ignore[arg-type]
-    await router._durable()
+    await router._changes.durable()
 
 
 # --- streams that end while their Attach waits ------------------------------------------------
@@ -100,7 +100,7 @@ async def test_a_device_that_is_removed_while_its_shard_leaves_ends_nobodys_life
     with pytest.raises(StoreUnavailable):  # keys tells the next owner
         await router.changed(BOB)
     await giving
-    await router._durable()
+    await router._changes.durable()
     assert ended == []
 
 
@@ -119,7 +119,7 @@ async def test_a_take_over_of_an_account_is_not_called_told_when_its_shard_left(
     with pytest.raises(StoreUnavailable):
         await router.replaced(BOB, [1])
     await giving
-    await router._durable()
+    await router._changes.durable()
     assert ended == []
 
 
@@ -135,7 +135,7 @@ async def test_nothing_is_kept_of_streams_that_watched_somebody_and_are_gone(
         watching = WatchUsers(number, alice.address, (BOB,))
         alice.link.submit([ToRouter(shard, watching)])
         alice.link.submit([ToRouter(shard, replace(watching, users=()))])
-    await router._durable()
+    await router._changes.durable()
     presences = router._presences
     assert (presences._watched, dict(presences._watching)) == ({}, {})
 
@@ -143,7 +143,7 @@ async def test_nothing_is_kept_of_streams_that_watched_somebody_and_are_gone(
 async def test_nothing_is_kept_of_watchers_of_a_shard_that_was_given_away(router: Router) -> None:
     alice = await connected(router, ALICE)
     alice.link.submit([ToRouter(shard_of(BOB, SHARDS), WatchUsers(7, alice.address, (BOB,)))])
-    await router._durable()
+    await router._changes.durable()
     await give_away(router, BOB)
     presences = router._presences
     assert (presences._watched, dict(presences._watching)) == ({}, {})
@@ -172,7 +172,7 @@ async def test_a_stream_that_ends_while_its_shard_is_kept_after_all_is_detached(
     shard = shard_of(BOB, SHARDS)
     router._context.leaving.add(shard)
     bob.detach()
-    await router._durable()
+    await router._changes.durable()
     router._context.leaving.discard(shard)
     assert router.status()["attached"] == 0
     assert bob.not_owners == []
@@ -219,7 +219,7 @@ async def test_what_waits_behind_anothers_owner_is_not_looked_at_with_each_ack(
 ) -> None:
     bob = await acknowledges_messages_of_another_owner(router, peers)
     bob.ack()
-    await router._durable()
+    await router._changes.durable()
     assert router._receipts._gathered == {}
     peers.open.set()
     await until(lambda: len(peers.brought) == 2)
@@ -305,7 +305,7 @@ async def test_one_append_gathers_a_bounded_number_of_notes(
         note = Connected(device, number, (number,))
         router._context.writer.add(Write(connected=[(shard, note)]))
         router._context.writer.add(Write(acknowledged=[(shard, Acknowledged(device, START))]))
-    await router._durable()
+    await router._changes.durable()
     assert max(counts) <= limits.APPEND_ITEMS
 
 
