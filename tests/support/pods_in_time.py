@@ -44,7 +44,7 @@ class SimPod:
     ending: bool = False
     stuck: bool = False  # it hears an order to drain, moves nobody, and says nothing
     deaf: bool = False  # its admin port does not answer
-    accepts: float = 200.0
+    accepts: float = 10.0
     moved: float = 0.0
     node_up: bool = True
     seen_alive_at: float = 0.0
