@@ -15,12 +15,14 @@ from pathlib import Path
 from tests.support.lanes.cache import Say
 from tests.support.lanes.kube import leftovers, programs
 from tests.support.lanes.kube.api import DNS, KubeApi
+from tests.support.lanes.kube.kubectl import Object
 from tests.support.lanes.kube.node import GATEWAY, Node
 from tests.support.lanes.kube.programs import FILES, render
 from tests.support.lanes.kube.tunnel import Tunnel
-from tests.support.lanes.server import Server
+from tests.support.lanes.server import PROBE_S, READY_TIMEOUT_S, Server
 
 NODES = 2
+READY = ("Ready", "True")
 
 
 class Kube(KubeApi):
@@ -52,8 +54,7 @@ class Kube(KubeApi):
         self.dns.start()
         self._each(Node.start)
         self.load(programs.pause(print))
-        self.kubectl("wait", "--for=create", *(f"node/{node.name}" for node in self.nodes))
-        self.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s")
+        self.await_nodes()
         self.started_in_s = time.monotonic() - began
         return self
 
@@ -77,6 +78,19 @@ class Kube(KubeApi):
 
     def node(self, name: str) -> Node:
         return next(node for node in self.nodes if node.name == name)
+
+    def await_nodes(self) -> None:
+        """All are Ready when it returns."""
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while self.ready_nodes() != {node.name for node in self.nodes}:
+            if time.monotonic() > deadline:
+                raise RuntimeError(self.nodes[0].kubelet.said()[-3000:])
+            time.sleep(PROBE_S)
+
+    def ready_nodes(self) -> set[str]:
+        """Those of which the cluster hears."""
+        nodes = self.kubectl.get("nodes")["items"]
+        return {node["metadata"]["name"] for node in nodes if READY in _conditions(node)}
 
     def tunnel(self, host: str, port: int) -> int:
         """The port of this machine's loopback that leads to an address inside."""
@@ -112,6 +126,10 @@ class Kube(KubeApi):
         file = render("Corefile", where / "Corefile", **values)
         command = [str(self.built.coredns), "-conf", str(file)]
         return self.network.move(Server("coredns", where, 0, command, _serves))
+
+
+def _conditions(node: Object) -> set[tuple[str, str]]:
+    return {(one["type"], one["status"]) for one in node["status"].get("conditions", ())}
 
 
 def _serves(server: Server) -> bool:

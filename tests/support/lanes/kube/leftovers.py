@@ -17,6 +17,8 @@ from tests.support.lanes.kube.network import Network
 RUNS = Path("/run/signet-kube")  # a file a run: named by its process, in it the lane's folder
 PREFIX = "sk"
 END_TIMEOUT_S = 10.0
+LOGS = Path("/var/log/containers")  # the kubelet links every container's log there
+GROUPS = Path("/sys/fs/cgroup")
 NAMESPACE = "io.containerd.runtime.v2.task/k8s.io"
 
 
@@ -53,13 +55,17 @@ def end_pods(node: Path) -> None:
     """All of a node whose kubelet and containerd are gone."""
     _kill_shims(node / "cd.sock")
     _unmount(node)
+    for link in LOGS.glob("*"):
+        if link.is_symlink() and link.readlink().is_relative_to(node):
+            link.unlink()
     for task in (node / "tasks" / NAMESPACE).glob("*"):
         with contextlib.suppress(OSError):
             told = (task / "address").read_text().removeprefix("unix://")
             Path(told).unlink(missing_ok=True)
-        for group in Path("/sys/fs/cgroup").glob(f"**/k8s.io/{task.name}"):
-            with contextlib.suppress(OSError):  # a process is still in it: not ours
-                group.rmdir()
+        for parent in (GROUPS, *GROUPS.iterdir()):  # of cgroup v2, of v1
+            for group in (parent / "k8s.io" / task.name, parent / "k8s.io"):
+                with contextlib.suppress(OSError):  # not there, or another lane's are in it
+                    group.rmdir()
 
 
 def remove_networks(network: Network) -> None:

@@ -73,7 +73,7 @@ class Node:
         self._control.ip("link", "set", f"node{self.number}", "down")
 
     def join(self) -> None:
-        """What `cut_off` has cut. Routes through the device are gone with it: once more."""
+        """The end of `cut_off`."""
         self._control.ip("link", "set", f"node{self.number}", "up")
 
     def load(self, archive: Path) -> None:
