@@ -6,8 +6,8 @@ A cluster has an authority of its own, whose key is in the operator's namespace 
 - C1 An authority that is to end is joined by a newer one in time for the longest certificate.
 - C2 The bundle is all authorities that there are. Pods get it before anything is signed by a new
   one: the newest signs only when every pod has said that it trusts all of them.
-- C3 A certificate is made anew when it is missing, was changed by another hand, is near its end,
-  names other hosts, or is of an older authority while the newest may sign.
+- C3 A certificate is made anew when it is missing, is near its end, names other hosts, or is of an
+  older authority while the newest may sign.
 - C4 An older authority goes when every certificate is of the newest, and every pod has said that it
   shows its tier's newest certificate.
 - C5 A pod that says nothing is waited for. What there is stays good meanwhile.
@@ -49,7 +49,6 @@ class Leaf:
     issuer: str  # fingerprint of its authority
     not_after: float
     hosts: tuple[str, ...]
-    touched: bool = False  # somebody else has written to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def _due(
     leaf: Leaf | None, tier: Tier, terms: Terms, signer: bytes, newest: str, now: float
 ) -> bool:
     """C3. One that lasts as long as its authority cannot be made to last longer by it."""
-    if leaf is None or leaf.touched or leaf.hosts != terms.hosts[tier]:
+    if leaf is None or leaf.hosts != terms.hosts[tier]:
         return True
     if leaf.not_after - now < terms.renew_before_s and leaf.not_after < _last(signer, terms, now):
         return True

@@ -17,6 +17,7 @@ from signet_operator.apply.drift import differs
 from signet_operator.cache import APPLIED as WATCHED_INDICES
 from signet_operator.cache import Cache, Key
 from signet_operator.certificates import PodTrust
+from signet_operator.desired import bundle
 from signet_operator.health import LOOK_SECONDS, LOOKS
 from signet_operator.names import TEMPLATE_HASH, Tier
 from signet_operator.observe import Children, Object, observe, owned
@@ -100,7 +101,12 @@ class Looker:
 
     async def _look(self, key: Key, spec: ClusterSpec, cluster: Object) -> float:
         children = self._cache.children(key)
-        trust = await self._writer.secrets.look(spec, self._trusts(children), self._clock())
+        trust = await self._writer.secrets.look(
+            spec,
+            self._trusts(children),
+            self._cache.live(key).get(("ConfigMap", bundle.name(spec))),
+            self._clock(),
+        )
         addresses = self._addresses(spec, children, trust.client)
         reports = await self._pods.look(addresses.values())
         seen = self._seen(spec, cluster, children, reports)

@@ -1,9 +1,9 @@
 """Secrets that the operator makes: keys that pods share, authorities, certificates.
 
-What may be relied upon: of Secrets in a cluster's namespace only metadata is ever read (which says
-of a certificate what is needed); the stores' Secrets are not asked for at all. An authority's key
-is in the operator's own namespace. Where cert-manager makes the certificates, the operator reads
-one Secret besides: the one that was made for itself.
+What may be relied upon: Secrets in a cluster's namespace are written and never read; what must be
+known of a certificate is noted in the ConfigMap of the bundle. An authority's key is in the
+operator's own namespace. Where cert-manager makes the certificates, the operator reads one Secret:
+the one that was made for itself.
 """
 
 import base64
@@ -25,7 +25,6 @@ from signet_operator.desired.certificate import OPERATOR, host_names
 from signet_operator.names import Tier
 from signet_operator.spec import ClusterSpec, Issuer
 
-CERTIFICATE = f"{names.GROUP}/certificate"  # annotation: what a Leaf says, as JSON
 CLUSTER_UID = f"{names.GROUP}/cluster-uid"  # label of an authority
 LOOK_S = 300.0  # what is in memory is read again: nobody watches Secrets
 
@@ -58,16 +57,20 @@ class Secrets:
     def __init__(self, calls: Calls, namespace: str) -> None:
         self._calls, self._namespace = calls, namespace
         self._known: dict[str, _Known] = {}
+        self._shared: set[str] = set()  # UIDs of clusters whose shared keys are there
 
-    async def look(self, spec: ClusterSpec, pods: Iterable[PodTrust], now: float) -> Trust:
-        """Make and renew what is due: one step.
+    async def look(
+        self, spec: ClusterSpec, pods: Iterable[PodTrust], noted: Object | None, now: float
+    ) -> Trust:
+        """Make and renew what is due: one step. `noted` is the bundle's ConfigMap, as it is.
 
         Raises:
             NotLeader, Unavailable, Refused.
         """
         known = self._known.get(spec.uid)
         if known is None or now - known.read_at > LOOK_S:
-            known = self._known[spec.uid] = await self._read(spec, now)
+            leaves = known.leaves if known else leaves_of(noted)
+            known = self._known[spec.uid] = await self._read(spec, leaves, now)
         match spec.certificates.issuer:
             case Issuer.OPERATOR:
                 return await self._own(spec, known, tuple(pods), now)
@@ -97,17 +100,10 @@ class Secrets:
 
     # --- what there is --------------------------------------------------------------------------
 
-    async def _read(self, spec: ClusterSpec, now: float) -> _Known:
-        labels = f"{names.MANAGED_BY_LABEL}={names.MANAGER},{names.INSTANCE_LABEL}={spec.name}"
-        found = await self._calls.list("Secret", spec.namespace, labels, metadata=True)
-        there = {one["metadata"]["name"]: one["metadata"] for one in found}
-        if f"{spec.name}-shared" not in there:
+    async def _read(self, spec: ClusterSpec, leaves: dict[Tier, Leaf], now: float) -> _Known:
+        if spec.uid not in self._shared:
             await self._share(spec)
-        leaves = {
-            tier: leaf
-            for tier in Tier
-            if (leaf := _leaf(there.get(f"{spec.name}-{tier}-tls", {}))) is not None
-        }
+            self._shared.add(spec.uid)
         authorities, version = await self._authorities(spec)
         known = _Known(now, authorities, version, leaves)
         if spec.certificates.issuer is Issuer.CERT_MANAGER:
@@ -165,7 +161,9 @@ class Secrets:
             said.append(f"New certificates for {', '.join(map(str, decision.sign))}.")
         text = ca.bundle(pair.certificate for pair in known.authorities)
         client = self._client(spec, known, decision.signer, text, now)
-        return Trust(client, (bundle.bundle(spec, text.decode()),), tuple(said))
+        return Trust(
+            client, (bundle.bundle(spec, text.decode(), _written(known.leaves)),), tuple(said)
+        )
 
     async def _keep(self, spec: ClusterSpec, known: _Known, authorities: tuple[Pair, ...]) -> None:
         """As the only writer: whoever has written meanwhile is read first, at the next look."""
@@ -187,7 +185,6 @@ class Secrets:
         terms = terms_of(spec)
         pair, leaf = ca.make_leaf(known.authorities[signer], terms.hosts[tier], terms, now)
         wanted = secret.leaf(spec, tier, pair.certificate, pair.key)
-        wanted["metadata"]["annotations"] = {CERTIFICATE: _written(leaf)}
         await self._calls.apply(wanted, metadata=True)
         known.leaves[tier] = leaf
 
@@ -253,31 +250,33 @@ def _authority_secret(
     }
 
 
-def _written(leaf: Leaf) -> str:
+def _written(leaves: Mapping[Tier, Leaf]) -> str:
     return json.dumps(
         {
-            "fingerprint": leaf.fingerprint,
-            "issuer": leaf.issuer,
-            "notAfter": int(leaf.not_after),
-            "hosts": list(leaf.hosts),
+            str(tier): {
+                "fingerprint": leaf.fingerprint,
+                "issuer": leaf.issuer,
+                "notAfter": int(leaf.not_after),
+                "hosts": list(leaf.hosts),
+            }
+            for tier, leaf in sorted(leaves.items())
         }
     )
 
 
-def _leaf(meta: Mapping[str, Any]) -> Leaf | None:
-    """From its Secret's metadata; None: there is none, or it is not by us."""
+def leaves_of(noted: Object | None) -> dict[Tier, Leaf]:
+    """From the bundle's ConfigMap; what is not there, or not by us, is made anew."""
     try:
-        said = json.loads(meta["annotations"][CERTIFICATE])
-        return Leaf(
-            fingerprint=str(said["fingerprint"]),
-            issuer=str(said["issuer"]),
-            not_after=float(said["notAfter"]),
-            hosts=tuple(map(str, said["hosts"])),
-            touched=any(map(_by_another, meta.get("managedFields") or ())),
-        )
+        said = json.loads((noted or {})["metadata"]["annotations"][bundle.CERTIFICATES])
+        return {Tier(tier): _leaf(leaf) for tier, leaf in said.items()}
     except (KeyError, TypeError, ValueError):
-        return None
+        return {}
 
 
-def _by_another(entry: Mapping[str, Any]) -> bool:
-    return entry.get("manager") != names.MANAGER and "f:data" in (entry.get("fieldsV1") or {})
+def _leaf(said: Mapping[str, Any]) -> Leaf:
+    return Leaf(
+        fingerprint=str(said["fingerprint"]),
+        issuer=str(said["issuer"]),
+        not_after=float(said["notAfter"]),
+        hosts=tuple(map(str, said["hosts"])),
+    )

@@ -25,7 +25,7 @@ def everything(spec: ClusterSpec) -> tuple[Mapping[str, Any], ...]:
         *objects(spec, Observed(schema="0.1")),
         secret.shared(spec, b"r" * 32, b"p" * 32),
         *(secret.leaf(spec, tier, b"certificates", b"a key") for tier in Tier),
-        bundle.bundle(spec, "certificates"),
+        bundle.bundle(spec, "certificates", "{}"),
         job.job(spec, "0.1"),
     )
 

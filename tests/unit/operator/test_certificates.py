@@ -55,11 +55,10 @@ def test_what_is_good_is_left_alone(authority: Pair) -> None:
     assert ca.decide([authority.certificate], leaves, [], TERMS, NOW + 61 * DAY).sign == tuple(Tier)
 
 
-def test_what_names_other_hosts_or_was_touched_is_made_anew(authority: Pair) -> None:
+def test_what_names_other_hosts_is_made_anew(authority: Pair) -> None:
     leaves = signed(authority)
     leaves[Tier.KEYS] = replace(leaves[Tier.KEYS], hosts=("elsewhere",))
-    leaves[Tier.PUSH] = replace(leaves[Tier.PUSH], touched=True)
-    assert ca.decide([authority.certificate], leaves, [], TERMS, NOW).sign == (Tier.KEYS, Tier.PUSH)
+    assert ca.decide([authority.certificate], leaves, [], TERMS, NOW).sign == (Tier.KEYS,)
 
 
 def test_a_new_authority_signs_when_every_pod_trusts_it_and_not_before(
