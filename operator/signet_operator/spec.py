@@ -7,7 +7,6 @@ these. Times are whole seconds. Nothing here is optional that the CRD gives a de
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from math import ceil
 from typing import Any
 
 from signet_operator.names import Tier
@@ -59,13 +58,13 @@ class Drain:
     max_concurrent: int = 1  # pods of the tier that drain together
     long: bool = False  # more than ten minutes: pods are not safe to evict
 
-    def rate_of(self, load: int) -> int:
-        """What one pod with so much on it is told: at most so many a second; 0: no limit of ours.
-
-        The pod still ends by the deadline, and takes no more than the survivors accept.
+    def rate_of(self, load: int, passed_s: float = 0.0) -> float:
+        """What a pod with so much left on it, `passed_s` into its drain, may ask to move in a
+        second, at most; 0: no limit of ours.
         """
-        spread = max(1, ceil(load / self.period_s)) if self.period_s else 0
-        return min(spread, self.rate) if spread and self.rate else spread or self.rate
+        left = self.period_s - passed_s
+        spread = load / left if left >= 1 else 0.0
+        return min((rate for rate in (float(self.rate), spread) if rate > 0), default=0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,8 +114,8 @@ class Look:
 
         A drain that runs keeps its deadline, however often it is ordered again.
         """
-        rate = self.rate(group)
         before = self.ordered.get(pod.uid)
+        rate = self.rate(pod, group)
         drains = pod.stage in {Stage.DRAINING, Stage.EMPTY, Stage.GONE}
         if drains and (before is None or not differs(before.rate, rate)):
             return None
@@ -129,15 +129,24 @@ class Look:
         left = max(1, math.ceil(deadline - self.now))
         return DrainPod(pod.name, pod.uid, left, rate)
 
-    def rate(self, group: Sequence[Pod]) -> float:
-        """What each of those that drain together may ask to move in a second; 0: the pod's choice.
+    def rate(self, pod: Pod, group: Sequence[Pod]) -> float:
+        """What one of those that drain together may ask to move in a second; 0: the pod's choice.
 
-        It is what was asked for, and never more than its part of what the survivors take now.
+        It is what was asked for, spread over the period that was asked for, and never more than
+        its part of what the survivors take now.
         """
         stay = [pod for pod in self.serving(self.pods) if pod not in group]
         part = round(sum(p.report.accepts for p in stay if p.report) / max(1, len(group)), 1)
-        limits = [rate for rate in (float(self.asked.drain.rate), part) if rate > 0]
-        return min(limits, default=0.0)
+        load = pod.report.load if pod.report else 0
+        asked = round(self.asked.drain.rate_of(load, self._passed(pod)), 1)
+        return min((rate for rate in (asked, part) if rate > 0), default=0.0)
+
+    def _passed(self, pod: Pod) -> float:
+        """Seconds of the pod's drain that are over; it may not have begun."""
+        before = self.ordered.get(pod.uid)
+        if before is None or self.unasked(pod):
+            return 0.0
+        return self.now - (before.deadline - self.asked.drain.deadline_s)
 
     def _drains(self, pod: Pod) -> bool:
         if pod.empty or idle(pod) or self.overdue(pod):

@@ -118,17 +118,19 @@ def test_settings_are_such_that_a_pod_starts_with_them(spec: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize(
-    ("drain", "load", "rate"),
+    ("drain", "load", "passed", "rate"),
     [
-        (Drain(), 1000, 0),
-        (Drain(rate=50), 1000, 50),
-        (Drain(period_s=100), 1000, 10),
-        (Drain(period_s=100), 5, 1),
-        (Drain(period_s=10, rate=50), 1000, 50),
-        (Drain(period_s=100, rate=50), 1000, 10),
+        (Drain(), 1000, 0, 0.0),
+        (Drain(rate=50), 1000, 0, 50.0),
+        (Drain(period_s=100), 1000, 0, 10.0),
+        (Drain(period_s=100), 500, 50, 10.0),
+        (Drain(period_s=100), 5, 0, 0.05),
+        (Drain(period_s=10, rate=50), 1000, 0, 50.0),
+        (Drain(period_s=100, rate=50), 1000, 0, 10.0),
+        (Drain(period_s=100), 7, 100, 0.0),
     ],
 )
-def test_a_drain_asks_at_most_what_its_rate_and_its_period_say(
-    drain: Drain, load: int, rate: int
+def test_a_drain_asks_at_most_what_its_rate_and_what_is_left_of_its_period_say(
+    drain: Drain, load: int, passed: float, rate: float
 ) -> None:
-    assert drain.rate_of(load) == rate
+    assert drain.rate_of(load, passed) == rate
