@@ -14,8 +14,6 @@ from signet.ports.directory import (
     AdmissionSpent,
     Changes,
     Directory,
-    KeyIdReused,
-    KeyUpload,
     NameTaken,
     NewAccount,
     NoSuchAccount,
@@ -23,6 +21,10 @@ from signet.ports.directory import (
     SigningKey,
     TooManyBlocked,
     TooManyDevices,
+)
+from signet.ports.pre_keys import (
+    KeyIdReused,
+    KeyUpload,
 )
 from signet.ports.users import Audience
 from tests.contract.directories import (

@@ -1,4 +1,4 @@
-"""What ports/directory.py says of pre-keys, on every adapter (K4, P8)."""
+"""What ports/pre_keys.py says of pre-keys, on every adapter (K4, P8)."""
 
 import asyncio
 from dataclasses import replace
@@ -7,13 +7,15 @@ import pytest
 
 from signet.core.ids import DeviceId, UserId
 from signet.ports.directory import (
+    Directory,
+    NoSuchAccount,
+)
+from signet.ports.pre_keys import (
     Bundles,
     DeviceBundle,
-    Directory,
     KeyIdReused,
     KeyUpload,
     LongLived,
-    NoSuchAccount,
     PreKey,
     Stock,
 )

@@ -6,7 +6,15 @@ from dataclasses import replace
 import pytest
 
 from signet.core.ids import DeviceId, UserId
-from signet.ports.directory import Directory, KeyUpload, NewAccount, NoSuchAccount, Stock
+from signet.ports.directory import (
+    Directory,
+    NewAccount,
+    NoSuchAccount,
+)
+from signet.ports.pre_keys import (
+    KeyUpload,
+    Stock,
+)
 from signet.ports.telling import Untold
 from tests.contract.directories import (
     directory,

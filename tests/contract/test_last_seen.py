@@ -10,8 +10,9 @@ from signet.adapters.directory_sql import SqlDirectory, open_directory
 from signet.adapters.users_directory import DirectoryUsers
 from signet.core.ids import UserId
 from signet.core.limits import LOAD_USERS
-from signet.ports.directory import Directory, KeyUpload
+from signet.ports.directory import Directory
 from signet.ports.inbox import StoreUnavailable
+from signet.ports.pre_keys import KeyUpload
 from tests.contract.directories import (
     directory,
     every_adapter,

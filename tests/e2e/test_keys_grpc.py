@@ -13,7 +13,10 @@ from prometheus_client import REGISTRY
 from signet.core.errors import RULES, Code
 from signet.core.limits import STORE_RETRY_AFTER
 from signet.keys.server import KeysServer
-from signet.ports.directory import KeyUpload, PreKey
+from signet.ports.pre_keys import (
+    KeyUpload,
+    PreKey,
+)
 from signet.v1 import keys_pb2 as pb
 from signet.v1 import keys_pb2_grpc
 from tests.support.identities import NewPerson

@@ -9,11 +9,13 @@ from signet.core.ids import DeviceId, UserId
 from signet.ports.directory import (
     Admission,
     Directory,
-    KeyUpload,
     NewAccount,
     NewDevice,
-    PreKey,
     Replacement,
+)
+from signet.ports.pre_keys import (
+    KeyUpload,
+    PreKey,
 )
 
 NOW = 1_700_000_000_000

@@ -15,7 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM1024PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from signet.ports.directory import KeyUpload, PreKey
+from signet.ports.pre_keys import (
+    KeyUpload,
+    PreKey,
+)
 
 Json = dict[str, Any]
 

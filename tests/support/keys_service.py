@@ -17,8 +17,8 @@ from signet.keys.login import Proof
 from signet.keys.parts import Caller
 from signet.keys.registration import Application, Recovery, Registered
 from signet.keys.service import Keys
-from signet.ports.directory import KeyUpload
 from signet.ports.events import Event, Topic
+from signet.ports.pre_keys import KeyUpload
 from tests.support.identities import NewPerson
 
 PLENTY = 1_000_000

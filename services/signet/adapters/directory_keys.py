@@ -1,4 +1,4 @@
-"""Pre-keys in SQL: ports/directory.PreKeys. A one-time key leaves by one DELETE (P8)."""
+"""Pre-keys in SQL: ports/pre_keys.PreKeys. A one-time key leaves by one DELETE (P8)."""
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
@@ -16,14 +16,14 @@ from signet.adapters.directory_tables import (
     used_key,
 )
 from signet.core.ids import DeviceId, UserId
-from signet.ports.directory import (
+from signet.ports.directory import NoSuchAccount
+from signet.ports.pre_keys import (
     Bundles,
     DeviceBundle,
     KeyIdReused,
     KeyKind,
     KeyUpload,
     LongLived,
-    NoSuchAccount,
     PreKey,
     Stock,
 )

@@ -11,7 +11,13 @@ from signet.keys.login import check_user
 from signet.keys.parts import HOUR, Caller, Parts
 from signet.keys.refusals import refuses
 from signet.keys.signatures import check_upload
-from signet.ports.directory import Bundles, DeviceBundle, KeyUpload, LongLived, Stock
+from signet.ports.pre_keys import (
+    Bundles,
+    DeviceBundle,
+    KeyUpload,
+    LongLived,
+    Stock,
+)
 from signet.telemetry.metrics import PRE_KEYS_GIVEN
 
 DIGEST_SIZE = 32

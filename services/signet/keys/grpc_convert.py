@@ -7,7 +7,13 @@ from signet.keys.login import Proof
 from signet.keys.registration import Application, Recovery, Registered
 from signet.keys.service import Keys
 from signet.keys.tokens import Token
-from signet.ports.directory import Bundles, DeviceBundle, KeyUpload, PreKey, Stock
+from signet.ports.pre_keys import (
+    Bundles,
+    DeviceBundle,
+    KeyUpload,
+    PreKey,
+    Stock,
+)
 from signet.ports.users import Audience
 from signet.v1 import keys_pb2 as pb
 

@@ -8,13 +8,14 @@ from signet.core.errors import Code, SignetError
 from signet.core.limits import STORE_RETRY_AFTER
 from signet.ports import directory as port
 from signet.ports.inbox import StoreUnavailable
+from signet.ports.pre_keys import KeyIdReused
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _CODES: dict[type[Exception], tuple[Code, str]] = {
     port.NameTaken: (Code.USER_NAME_TAKEN, ""),
-    port.KeyIdReused: (Code.KEY_ID_REUSED, ""),
+    KeyIdReused: (Code.KEY_ID_REUSED, ""),
     port.TooManyDevices: (Code.DEVICE_LIMIT, ""),
     port.TooManyBlocked: (Code.FORBIDDEN, "so many people cannot be blocked"),
     port.AdmissionSpent: (Code.REGISTRATION_REFUSED, "unknown, used or over"),

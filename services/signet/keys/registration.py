@@ -23,12 +23,12 @@ from signet.keys.tokens import Token
 from signet.ports.directory import (
     Account,
     Admission,
-    KeyUpload,
     NewAccount,
     NewDevice,
     NoSuchAccount,
     Replacement,
 )
+from signet.ports.pre_keys import KeyUpload
 from signet.telemetry.metrics import REGISTRATIONS
 
 _LABEL = b"signet-register-v1"

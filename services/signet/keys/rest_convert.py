@@ -5,7 +5,13 @@ from signet.keys import rest_models as m
 from signet.keys.account import OwnAccount, Wanted
 from signet.keys.registration import Application, Registered
 from signet.keys.tokens import Token
-from signet.ports.directory import Bundles, DeviceBundle, KeyUpload, PreKey, Stock
+from signet.ports.pre_keys import (
+    Bundles,
+    DeviceBundle,
+    KeyUpload,
+    PreKey,
+    Stock,
+)
 from signet.ports.users import Audience
 
 

@@ -16,7 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 
 from signet.core.errors import Code, SignetError
 from signet.core.limits import MAX_KEY_ID, MAX_PRE_KEYS
-from signet.ports.directory import KeyUpload, PreKey
+from signet.ports.pre_keys import (
+    KeyUpload,
+    PreKey,
+)
 
 EC_KEY_SIZE = 33
 KEM_KEY_SIZE = 1569

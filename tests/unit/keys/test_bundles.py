@@ -11,7 +11,12 @@ from signet.core.ids import DeviceAddress, DeviceId, UserId
 from signet.core.limits import FULL_BUNDLES_AN_HOUR, LOW_PRE_KEYS
 from signet.keys.parts import Caller
 from signet.keys.registration import Registered
-from signet.ports.directory import Bundles, KeyUpload, NewDevice, Stock
+from signet.ports.directory import NewDevice
+from signet.ports.pre_keys import (
+    Bundles,
+    KeyUpload,
+    Stock,
+)
 from tests.support.identities import NewPerson
 from tests.support.keys_service import Service, application, generous, keys_service, service
 

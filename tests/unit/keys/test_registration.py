@@ -15,7 +15,7 @@ from signet.keys.admission import work_done
 from signet.keys.config import KeysConfig, RegistrationMode
 from signet.keys.passwords import fold_recovery_key
 from signet.keys.registration import Application, Recovery, Registered
-from signet.ports.directory import KeyUpload
+from signet.ports.pre_keys import KeyUpload
 from tests.support.identities import Identity, NewPerson
 from tests.support.keys_service import (
     HERE,

@@ -9,7 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from signet.core.errors import Code, SignetError
 from signet.core.limits import MAX_PRE_KEYS
 from signet.keys.signatures import check_identity, check_upload, is_login, is_signed
-from signet.ports.directory import KeyUpload, PreKey
+from signet.ports.pre_keys import (
+    KeyUpload,
+    PreKey,
+)
 from tests.support.identities import Identity, NewPerson, ec_public, kem_public
 
 SMALL_ORDER = [
