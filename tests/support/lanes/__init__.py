@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.lanes import cassandra, kafka, postgres, redis, s3, zookeeper
+from tests.support.lanes import cassandra, helm, kafka, postgres, redis, s3, zookeeper
 from tests.support.lanes.cache import LaneUnavailableError, Say
 from tests.support.lanes.kube import fetching
 from tests.support.lanes.server import Server, free_port
@@ -42,5 +42,6 @@ LANES = {
 FETCH: dict[str, Callable[[Say], object]] = {
     **{name: lane.fetch for name, lane in LANES.items()},
     **fetching.FETCH,
+    "helm": helm.fetch,
 }
-"""What each lane needs, those of Kubernetes too."""
+"""What each lane needs, those of Kubernetes and Helm too."""

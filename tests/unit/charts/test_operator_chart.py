@@ -43,7 +43,10 @@ def settings_now() -> OperatorSettings:
 
 def rules(values: Object | None = None) -> list[Object]:
     """What the operator may do in the namespaces that it watches."""
-    kind = "Role" if values else "ClusterRole"
+    return rules_of(values, "Role" if values else "ClusterRole")
+
+
+def rules_of(values: Object | None, kind: str) -> list[Object]:
     (role,) = [
         found
         for found in objects(kind, values)
@@ -144,6 +147,12 @@ def test_the_service_does_not_choose_the_pod_of_helm_test() -> None:
 def test_it_cannot_read_secrets(values: Object) -> None:
     verbs = {v for rule in rules(values) if "secrets" in rule["resources"] for v in rule["verbs"]}
     assert verbs == {"create", "patch"}
+
+
+def test_it_reads_them_only_where_cert_manager_makes_its_own() -> None:
+    found = rules_of({"rbac": {"certManager": True}}, "ClusterRole")
+    verbs = {v for rule in found if "secrets" in rule["resources"] for v in rule["verbs"]}
+    assert verbs == {"create", "patch", "get"}
 
 
 def test_authorities_are_in_its_own_namespace_alone() -> None:
