@@ -8,7 +8,6 @@ Whatever is lost of it is made anew, a little later: no step depends on it for b
 | `surge` | by tier: pods there were before its rollout |
 | `load` | by tier: the autoscaler's window |
 | `rolled` | by tier: the cluster's generation for which its template was right |
-| `failed` | by tier: the cluster's generation with which its template has failed |
 | `schema`, `runs` | of the stores, and of the version whose pods were last all settled |
 """
 
@@ -30,7 +29,6 @@ class Memory:
     surge: Mapping[Tier, int] = field(default_factory=dict)
     load: Mapping[Tier, Window] = field(default_factory=dict)
     rolled: Mapping[Tier, int] = field(default_factory=dict)
-    failed: Mapping[Tier, int] = field(default_factory=dict)
     schema: str = ""
     runs: str = ""
 
@@ -42,7 +40,6 @@ def read(memory: Mapping[str, Any]) -> Memory:
         surge={Tier(tier): int(pods) for tier, pods in _of(memory, "surge")},
         load={Tier(tier): Window.read(window) for tier, window in _of(memory, "load")},
         rolled={Tier(tier): int(number) for tier, number in _of(memory, "rolled")},
-        failed={Tier(tier): int(number) for tier, number in _of(memory, "failed")},
         schema=str(memory.get("schema", "")),
         runs=str(memory.get("runs", "")),
     )
@@ -55,7 +52,6 @@ def write(found: Memory) -> dict[str, Any]:
         "surge": {str(tier): found.surge[tier] for tier in STATEFUL if tier in found.surge},
         "load": {str(tier): found.load[tier].write() for tier in STATEFUL if tier in found.load},
         "rolled": {str(tier): found.rolled[tier] for tier in STATEFUL if tier in found.rolled},
-        "failed": {str(tier): found.failed[tier] for tier in STATEFUL if tier in found.failed},
         "schema": found.schema,
         "runs": found.runs,
     }

@@ -155,12 +155,7 @@ def _steps(
         for tier, look in looks.items()
         if tier in noted.surge or tiers.runs(look, noted.surge.get(tier))
     ]
-    failed = [
-        tier
-        for tier, look in looks.items()
-        if noted.failed.get(tier) == spec.generation
-        and rollout.failed_hash(look) == wanted[tier].hash
-    ]
+    failed = [t for t, look in looks.items() if rollout.failed_hash(look) == wanted[t].hash]
     for tier in ROLL_ORDER:
         if tier not in looks:
             continue
@@ -189,7 +184,7 @@ def _may(
     if others:
         return May(True, False, f"{others[0]} rolls first")
     if failed and look.tier not in failed:
-        return May(True, False, f"{failed[0]} has failed with it")
+        return May(True, False, f"{failed[0]} has failed: change its spec first")
     if unasked and rollout.due(look, wanted) and budget < 1:
         return May(True, False, "other clusters roll first, since this operator is newer")
     return May(True, True)
@@ -208,18 +203,12 @@ def _noted(
     still = [pod.uid for look in looks.values() for pod in look.pods if _still(look, pod)]
     before = {uid: order for look in looks.values() for uid, order in look.ordered.items()}
     stopped = {a.uid for a in actions if isinstance(a, UndrainPod | DeletePod)}
-    failed = {
-        action.tier: spec.generation
-        for action in actions
-        if isinstance(action, SetTemplate) and action.template_hash.startswith(rollout.RETURNED)
-    }
     right = [tier for tier, look in looks.items() if look.set.template_hash == wanted[tier].hash]
     settled = len(right) == len(looks) and not any(step.rolling for step in steps.values())
     return Memory(
         drains=memory.ordered(before, [uid for uid in still if uid not in stopped], actions, now),
         surge={tier: step.base for tier, step in steps.items() if step.base is not None},
         rolled={**noted.rolled, **dict.fromkeys(right, spec.generation)},
-        failed={**noted.failed, **failed},
         schema=tables.schema,
         runs=schema_of(spec.version) if settled and looks else noted.runs,
     )

@@ -101,7 +101,7 @@ def step(look: Look, wanted: Template, revisions: Mapping[str, Mapping[str, Any]
 def guard(look: Look) -> list[Action]:
     """R6, for a tier that has settled."""
     same = look.set.current_revision == look.set.update_revision
-    if not same or stale(look) or look.set.partition >= look.set.replicas:
+    if not same or stale(look) or look.set.partition == look.set.replicas:
         return []
     return [_partition(look, look.set.replicas)]
 
@@ -113,14 +113,14 @@ def _failure(
     look: Look, wanted: Template, revisions: Mapping[str, Mapping[str, Any]]
 ) -> Roll | None:
     """Back, if the new revision has failed, or if its spec was taken back while it has no room."""
-    if returns(look) or look.paused:
-        return None  # there is nothing else to go back to
     new = [pod for pod in look.pods if pod.revision == look.set.update_revision]
-    before = _before(look)
-    body = revisions.get(before)
-    if body is None or not new:
+    body = revisions.get(_before(look))
+    if body is None or not new or look.paused:
         return None
-    if why := health.failure(look, new, stale(look)):
+    why = health.failure(look, new, stale(look))
+    if returns(look):
+        return _turned(look, body, new) if why else None
+    if why:
         return _failed(look, body, why)
     waits = any(health.has_no_room(pod) for pod in new)
     if waits and wanted.hash != look.set.template_hash:
@@ -135,6 +135,13 @@ def _before(look: Look) -> str:
         return old[0].revision
     same = look.set.current_revision == look.set.update_revision
     return "" if same else look.set.current_revision
+
+
+def _turned(look: Look, body: Mapping[str, Any], new: list[Pod]) -> Roll | None:
+    """On the way back, by a hand, to where none is ready: to where pods are."""
+    if any(pod.ready for pod in new) or not any(pod.ready for pod in stale(look)):
+        return None
+    return Roll((_template(look, _clean(look.set.template_hash, body), look.set.replicas),))
 
 
 def _clean(hash_: str, body: Mapping[str, Any]) -> Template:

@@ -122,11 +122,10 @@ def test_a_tier_whose_surplus_pod_is_there_has_not_settled() -> None:
 def test_when_one_tier_has_failed_the_others_do_not_try_the_same() -> None:
     keys = replace(observed(*ALL).sets[Tier.KEYS], template_hash="returned-from:h2")
     sets = {**observed(*ALL).sets, Tier.KEYS: keys}
-    memory = remember(failed={"keys": 2})
-    found = look(spec(generation=2), seen(sets=sets, memory=memory), NEWER)
+    found = look(spec(generation=2), seen(sets=sets), NEWER)
     assert of(found, SetTemplate) == []
     assert said(found, Condition.DEGRADED)[1] == "RolloutFailed"
-    assert said(found, Condition.PROGRESSING)[2].count("keys has failed with it") == 2
+    assert said(found, Condition.PROGRESSING)[2].count("keys has failed") == 2
 
 
 def test_pods_that_change_with_the_operator_roll_under_its_budget() -> None:

@@ -210,6 +210,15 @@ def test_on_the_way_back_the_failed_pods_are_replaced_without_a_drain() -> None:
     assert [write.partition for write in of(roll, SetPartition)] == [2]
 
 
+def test_the_way_back_turns_to_where_pods_are_ready() -> None:
+    set_ = replace(rolled(3, 2), template_hash="returned-from:h2")
+    pods = (pod(0), pod(1), broken(2, "CrashLoopBackOff", restarts=5))
+    (write,) = of(rollout.step(look(*pods, set_=set_), WANTED, REVISIONS), SetTemplate)
+    assert (write.template, write.template_hash) == ({"spec": {"old": True}}, "returned-from:h2")
+    well = (pod(0), new(1), broken(2, "CrashLoopBackOff", restarts=5))
+    assert of(rollout.step(look(*well, set_=set_), WANTED, REVISIONS), SetTemplate) == []
+
+
 def test_where_every_pod_has_failed_all_go_back() -> None:
     set_ = found(
         2, template_hash="returned-from:h2", partition=2, current_revision="blue-gateway-x"
