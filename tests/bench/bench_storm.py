@@ -7,6 +7,7 @@ both gateways and each part of the clients are processes of their own.
 import argparse
 import asyncio
 import os
+import socket
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -99,13 +100,20 @@ async def build(arguments: argparse.Namespace, folder: Path, stack: ExitStack) -
     return Town(count, router, first, second, crowds)
 
 
-async def storm(town: Town, settle: float) -> Result:
+def strangers(port: int, count: int, stack: ExitStack) -> None:
+    """Connections that say nothing, until the gateway has enough of them."""
+    for _ in range(count):
+        stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+
+
+async def storm(town: Town, settle: float, silent: int, stack: ExitStack) -> Result:
     """Kill the first gateway; returns when all are at the second and all messages have come."""
     port = int(town.second.address.split(":")[2].split("/")[0])
     await town.crowds[0].ask("talk")
     await asyncio.sleep(settle + CALM)
     reads = await town.router.ask("reads")
     await town.each("go")
+    strangers(port, silent, stack)
     pods = (town.second, town.router)
     with Watch(town.second.pid, port) as watch:
         before, killed = [cpu(pod.pid) for pod in pods], monotonic()
@@ -182,7 +190,7 @@ async def bench(arguments: argparse.Namespace) -> None:
         print(f"{town.count} clients in {len(town.crowds)} processes; {', '.join(way)}", end="")
         print(f"; {arguments.handshakes} handshakes at once", end="")
         print(f"; fsync {at(synced, 0.5) * 1000:.2f} ms; load {load:.1f}")
-        show(town, await storm(town, arguments.settle))
+        show(town, await storm(town, arguments.settle, arguments.silent, stack))
 
 
 def main() -> None:
@@ -191,6 +199,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=4, help="of clients")
     parser.add_argument("--settle", type=float, default=limits.USER_TTL, help="seconds before it")
     parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--silent", type=int, default=0, help="strangers that hold handshakes")
     parser.add_argument("--tokens", action="store_true", help="nobody has a resume token")
     parser.add_argument("--handshakes", type=int, default=limits.MAX_HANDSHAKES, help="at once")
     arguments = parser.parse_args()
