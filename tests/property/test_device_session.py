@@ -25,7 +25,7 @@ def test_whatever_happens_a_device_serves_only_what_was_welcomed(inputs: list[In
             serving = True
         elif do in (Do.BACK_OFF, Do.STAY_AWAY, Do.END):
             serving = False
-        assert serving == (state in (State.ONLINE, State.MOVING))
+        assert serving == (state in (State.ONLINE, State.MOVING, State.UNSURE))
         if before in GONE:
             assert (state, do) == (before, Do.NOTHING)  # S9
 
@@ -43,8 +43,17 @@ def test_a_move_serves_the_old_stream_until_the_new_one_is_there() -> None:
     moving = step(State.ONLINE, Input.OFFERED)
     assert moving == Step(State.MOVING, Do.DIAL_OTHER)
     assert step(State.MOVING, Input.DISPLACED) == Step(State.MOVING, Do.NOTHING)  # S7: by oneself
-    assert step(State.MOVING, Input.STUCK) == Step(State.ONLINE, Do.NOTHING)
+    assert step(State.MOVING, Input.STUCK) == Step(State.UNSURE, Do.NOTHING)
     assert step(State.MOVING, Input.MOVED) == Step(State.ONLINE, Do.SWITCH)
+
+
+def test_who_is_displaced_after_a_move_was_given_up_was_so_by_himself() -> None:
+    assert step(State.UNSURE, Input.DISPLACED) == Step(State.WAITING, Do.BACK_OFF)
+    others = [what for what in Input if what is not Input.DISPLACED]
+    for what in others:
+        (after, do), (as_online, same) = step(State.UNSURE, what), step(State.ONLINE, what)
+        stays = as_online is State.ONLINE
+        assert (after, do) == (State.UNSURE if stays else as_online, same)
 
 
 def test_after_a_code_that_says_never_nobody_comes_back() -> None:

@@ -3,7 +3,9 @@
 Numbers are those of protos/protocol.md, "States":
 
 - S3 Who was displaced by another stream of the same device stays away until somebody asks.
-- S7 A move opens the new stream while the old one serves; when it fails, the old one goes on.
+- S7 A move opens the new stream while the old one serves; when it fails, the old one goes on. The
+  server may have attached what was given up: who is displaced after that was so by himself, and
+  comes back.
 - S8 After any other end the device comes back, after a back-off or at once when asked.
 - S9 A removed device never comes back; nor does one whom the server refuses for good.
 """
@@ -20,6 +22,7 @@ class State(Enum):
     CONNECTING = auto()  # dialling, or waiting for Welcome
     ONLINE = auto()
     MOVING = auto()  # online, and another stream is being opened
+    UNSURE = auto()  # online; another stream was given up, and may have its Welcome all the same
     WAITING = auto()  # for the back-off to end
     DISPLACED = auto()
     REMOVED = auto()
@@ -81,18 +84,20 @@ def _row(state: State, changes: dict[Input, Step]) -> dict[Input, Step]:
 
 
 _DIAL = Step(State.CONNECTING, Do.DIAL)
+_MOVES = {Input.OFFERED: Step(State.MOVING, Do.DIAL_OTHER)}
 
 TABLE: dict[State, dict[Input, Step]] = {
     State.CONNECTING: _row(
         State.CONNECTING, _ENDS | {Input.WELCOMED: Step(State.ONLINE, Do.SERVE)}
     ),
-    State.ONLINE: _row(State.ONLINE, _ENDS | {Input.OFFERED: Step(State.MOVING, Do.DIAL_OTHER)}),
+    State.ONLINE: _row(State.ONLINE, _ENDS | _MOVES),
+    State.UNSURE: _row(State.UNSURE, _ENDS | _MOVES | {Input.DISPLACED: _BACK_OFF}),
     State.MOVING: _row(
         State.MOVING,
         _ENDS
         | {
             Input.MOVED: Step(State.ONLINE, Do.SWITCH),
-            Input.STUCK: Step(State.ONLINE, Do.NOTHING),
+            Input.STUCK: Step(State.UNSURE, Do.NOTHING),
             # Our own new stream displaces the old one; whatever ends it, the new one may be there
             # at once (S7).
             Input.ENDED: Step(State.MOVING, Do.NOTHING),

@@ -121,6 +121,27 @@ async def test_a_client_that_displaced_itself_for_nothing_comes_back() -> None:
 
 
 @in_virtual_time
+async def test_a_move_that_is_given_up_and_displaces_the_old_stream_later_ends_nothing() -> None:
+    """Its Hello was on its way for so long that nobody waited for the Welcome any more."""
+    net, device = Net(), Device()
+    async with connected(net, device):
+        await online(device)
+        net.down.add(ENTRY)
+        net.lines[0].reconnect(OTHER)
+        await later(0.05)
+        net.lines[1].end()
+        await later(10)
+        assert (device.state, len(net.lines)) == (ONLINE, 2)
+        net.down.clear()
+        net.lines[0].end(Code.DISPLACED)
+        await later(5)
+        assert (device.state, len(net.lines)) == (ONLINE, 3)
+        assert DISPLACED not in [state for _, state in device.states]
+        net.lines[2].end(Code.DISPLACED)  # by somebody else
+        await device.until(lambda: device.state is DISPLACED)
+
+
+@in_virtual_time
 async def test_an_old_stream_that_ends_while_the_new_one_opens_costs_no_third() -> None:
     net, device = Net(), Device()
     async with connected(net, device):
