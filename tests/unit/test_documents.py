@@ -31,7 +31,7 @@ DOCUMENTS = [
 SOURCE = "\n".join(path.read_text() for path in (ROOT / "services/signet").rglob("*.py"))
 ENDINGS = ("_total", "_count", "_sum", "_bucket")
 SENTENCE = re.compile(r"[a-z]+( [a-z;:,'-]+){2,}")
-PROGRAMS = {"signet", "ls", "echo", "kill", "psql", "nodetool"}
+PROGRAMS = {"helm", "kubectl", "signet", "ls", "echo", "kill", "psql", "nodetool"}
 # Words in capitals that others define.
 FOREIGN = {
     *{"QUORUM", "LOCAL_QUORUM", "PORT"},  # of URLs of Cassandra
@@ -148,6 +148,9 @@ async def test_pages_of_the_admin_port_are_there() -> None:
 
         def undrain(self) -> bool:
             return True
+
+        def rebalance(self) -> None:
+            return None
 
     admin = Admin(Pod(), {})
     for method, path in (("GET", "/v1/pod"), ("POST", "/v1/drain"), ("POST", "/v1/undrain")):

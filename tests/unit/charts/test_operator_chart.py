@@ -1,11 +1,14 @@
 """What the operator's chart makes of its values."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from signet_operator import names
+from signet_operator.health import REGISTRY
 from signet_operator.settings import OperatorSettings
 from tests.support.crds import CRDS
 from tests.support.lanes.helm import HelmFailed, chart, files, lint, render
@@ -13,6 +16,7 @@ from tests.support.lanes.helm import HelmFailed, chart, files, lint, render
 pytestmark = pytest.mark.lane("helm")
 
 CHART = "signet-operator"
+ROOT = Path(__file__).parents[3]
 Object = dict[str, Any]
 
 
@@ -267,6 +271,19 @@ def test_what_must_be_asked_for(value: str, kind: str) -> None:
     assert objects(kind) == []
     found = one(kind, {"monitoring": {value: True, "labels": {"team": "chat"}}})
     assert found["metadata"]["labels"]["team"] == "chat"
+
+
+def test_alerts_are_on_metrics_that_there_are_and_name_a_page_that_there_is() -> None:
+    rule = one("PrometheusRule", {"monitoring": {"rules": True}})
+    known = {"up", *(sample.name for family in REGISTRY.collect() for sample in family.samples)}
+    known |= {f"{family.name}_total" for family in REGISTRY.collect() if family.type == "counter"}
+    for alert in rule["spec"]["groups"][0]["rules"]:
+        asked = set(re.findall(r"\b(up|signet_operator_\w+)\{", alert["expr"]))
+        assert asked
+        assert asked <= known
+        page, _, section = alert["annotations"]["runbook_url"].partition("#")
+        text = (ROOT / page).read_text()
+        assert not section or f"## {section.replace('-', ' ').capitalize()}" in text
 
 
 @pytest.mark.parametrize(
