@@ -1,4 +1,5 @@
-"""A plan's actions, performed in order; the first that fails ends it.
+"""A plan's actions, performed in order; the first write that fails ends it. An order that a pod
+refuses, or does not hear, keeps none of the others.
 
 What shrinks, moves a partition or deletes carries the UID and resourceVersion that it was decided
 on. A write of our own moves the resourceVersion: later actions of the same plan go on from it.
@@ -39,7 +40,7 @@ class Orders(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """`performed` of the actions; `failed` says why the next one was not, '' when all were."""
+    """`performed` of the actions; `failed` says why the first that failed did, '' when none."""
 
     performed: int
     failed: str = ""
@@ -60,16 +61,19 @@ class Actions:
     ) -> Done:
         """Raises NotLeader."""
         moved: dict[str, str] = {}
-        performed = 0
+        performed, refused = 0, ""
         for action in actions:
             try:
                 await self._one(spec, action, orders, moved, now)
             except Conflict as conflict:
                 return Done(performed, f"{_said(action)}: {conflict}", late=True)
             except self._refuses as error:
-                return Done(performed, f"{_said(action)}: {error}")
+                refused = refused or f"{_said(action)}: {error}"
+                if not isinstance(action, DrainPod | UndrainPod):
+                    return Done(performed, refused)
+                continue
             performed += 1
-        return Done(performed)
+        return Done(performed, refused)
 
     async def _one(
         self,
