@@ -62,7 +62,7 @@ charts: $(READY) ## put crds/ into the charts
 
 charts-check: $(READY) ## that the charts have crds/ as they are, and helm lint
 	@$(BIN)/python tools/package_crds.py --check
-	@$(BIN)/python -m tests.support.lanes.helm
+	@$(BIN)/python -m tools.lint_charts
 
 format: $(READY) ## ruff: put the format right
 	@$(BIN)/ruff check --fix $(SOURCE)

@@ -1,7 +1,4 @@
-"""Helm: its own engine from a wheel, called as a library. It renders, checks and installs charts.
-
-`python -m tests.support.lanes.helm lint` checks both charts.
-"""
+"""Helm: its own engine from a wheel, called as a library: it renders, checks, installs charts."""
 
 import copy
 import importlib
@@ -19,14 +16,10 @@ from tests.support.lanes.sources import wheel
 
 VERSION = "0.2.2"  # of the wheel; of Helm 4.2.3
 CHARTS = Path(__file__).parents[3] / "charts"
-NAMES = ("signet-operator", "signet")
 WARNING = 2  # of lint: 1 informs, 2 warns, 3 is an error
 TIMEOUT_S = 120
 Object = dict[str, Any]
 Values = Mapping[str, Any]
-
-# What a chart must be told before it renders anything.
-LINTED: Mapping[str, Values] = {"signet-operator": {}, "signet": {"dev": {"enabled": True}}}
 
 
 def fetch(say: Say) -> Path:
@@ -124,17 +117,3 @@ class Releases:
             return getattr(self._config, verb)(*what, timeout=TIMEOUT_S, **options)
         except engine().HelmError as refused:
             raise HelmFailed(str(refused)) from None
-
-
-def main() -> None:
-    try:
-        found = [line for name in NAMES for line in lint(chart(name), LINTED[name])]
-    except LaneUnavailableError as reason:
-        sys.exit(f"helm lint cannot run: {reason}")
-    if found:
-        sys.exit("\n".join(found))
-    print(f"helm lint: nothing found in {', '.join(NAMES)}")
-
-
-if __name__ == "__main__":
-    main()
