@@ -14,16 +14,19 @@ CRASHES = 2  # restarts that make a crash loop: one may be bad luck
 PULL_S = 20.0  # for a registry to come to itself
 LAG_TIMES, LAG_MS = 3.0, 200.0  # later than the median of the others so many times, and so much
 
+CRASHES_OFTEN = "CrashLoopBackOff"
 PULL = frozenset({"ErrImagePull", "ImagePullBackOff"})
 
 
 def failure(look: Look, new: Iterable[Pod], others: Sequence[Pod]) -> str:
     """Why a revision has failed, by the first of its pods that has; '' while none has (R5)."""
     well = [pod for pod in others if pod.ready]
+    away = any(pod.report and pod.report.stores_down for pod in others)
     for pod in new:
-        if why := _dead(pod, look.now):
+        why = _dead(pod, look.now)
+        if why and not (away and why == CRASHES_OFTEN):
             return f"{pod.name}: {why}"
-        if _late(pod, look.now) and (well or not others):
+        if _late(pod, look.now) and not away and (well or not others):
             return f"{pod.name} was not ready in {READY_S:.0f} s"
     return ""
 
@@ -73,7 +76,7 @@ def _dead(pod: Pod, now: float) -> str:
     """A reason of the API that does not go away by waiting."""
     if pod.ready or pod.deleting or pod.trouble not in NOT_RUNNING:
         return ""
-    if pod.trouble == "CrashLoopBackOff" and pod.restarts < CRASHES:
+    if pod.trouble == CRASHES_OFTEN and pod.restarts < CRASHES:
         return ""
     if pod.trouble in PULL and now - pod.created_at < PULL_S:
         return ""

@@ -190,6 +190,14 @@ def test_a_pod_that_is_not_ready_in_time_sends_all_back_unless_nobody_is() -> No
     assert not of(step(*away, slow, partition=3), SetTemplate)
 
 
+def test_a_crash_while_the_others_miss_a_store_too_is_no_failure_of_the_template() -> None:
+    down = report(stores_down=("inbox",))
+    old = [pod(n, report=down) for n in range(3)]
+    crashes = broken(3, "CrashLoopBackOff", restarts=9)
+    assert of(step(*old, crashes, partition=3), SetTemplate) == []
+    assert of(step(*old, broken(3, "InvalidImageName"), partition=3), SetTemplate) != []
+
+
 def test_a_hash_that_has_failed_is_not_tried_again_until_another_is_wanted() -> None:
     back = look(pod(0), set_=found(1, template_hash="returned-from:h2"))
     assert not rollout.due(back, WANTED)
