@@ -110,6 +110,16 @@ def test_a_gateway_that_drains_leaves_the_asking_to_its_drain() -> None:
     assert crowd.wait(MOVE_QUIET + 5)[-1] == 0
 
 
+def test_who_was_told_and_stayed_is_told_again_when_somebody_asks_for_a_rebalance() -> None:
+    crowd = Crowd(USERS[:20])  # few, and soon: who says nothing for long is closed
+    crowd.see(listed("gateway-0", "gateway-1"))
+    first = crowd.wait(MOVE_QUIET + 5)[-1]
+    assert first > 0
+    assert crowd.wait(2)[-1] == first  # nobody is told twice by itself
+    crowd.place.hub.strays.again()
+    assert crowd.wait(5)[-1] == 2 * first
+
+
 def test_a_gateway_that_takes_nobody_is_not_sent_any_until_it_does() -> None:
     crowd = Crowd()
     crowd.see(listed("gateway-0", "gateway-1", accepts=0.0))

@@ -12,7 +12,7 @@ class SmallService:
         self.holds, self.hangs = holds, hangs
         self.why = ""
         self.orders: list[Order] = []
-        self.aborted = self.stopped = 0
+        self.aborted = self.stopped = self.rebalanced = 0
         self._order: Order | None = None
         self._changed = asyncio.Event()
 
@@ -24,6 +24,9 @@ class SmallService:
 
     def misplaced(self) -> int:
         return 0
+
+    def rebalance(self) -> None:
+        self.rebalanced += 1
 
     def accepts(self) -> float:
         return 7.0

@@ -63,6 +63,13 @@ def undrain(url: Url, config: Config = None, as_json: Json = False) -> None:
 
 
 @admin.command()
+def rebalance(url: Url, config: Config = None, as_json: Json = False) -> None:
+    """Let a gateway tell its streams once more which of them belong elsewhere."""
+    with explained(as_json):
+        _show(_ask("POST", url, "/v1/rebalance", config), as_json)
+
+
+@admin.command()
 def migrate(config: Config = None, as_json: Json = False) -> None:
     """Make or bring up to date the tables and topics of all stores of the settings."""
     with explained(as_json):

@@ -113,7 +113,7 @@ class ClusterScreen(App[None]):
         chosen = names[at] if 0 <= at < len(names) else ""
         return next((pod for pod in self._pods if pod.name == chosen), None)
 
-    def _order(self, what: str, do: Callable[[str], Awaitable[None]]) -> None:
+    def _order(self, what: str, do: Callable[[str], Awaitable[object]]) -> None:
         """Tell the chosen pod; the table goes on meanwhile."""
         pod = self._chosen()
         if pod is None:
@@ -123,7 +123,7 @@ class ClusterScreen(App[None]):
         self._orders.add(task)
         task.add_done_callback(self._orders.discard)
 
-    async def _carry_out(self, name: str, what: str, do: Callable[[str], Awaitable[None]]) -> None:
+    async def _carry_out(self, name: str, what: str, do: Callable[[str], Awaitable[object]]) -> None:
         try:
             await do(name)
         except NoSuchPod:

@@ -115,6 +115,10 @@ class Gateway:
         """Streams that are to be told of their own gateway, or looked at for it."""
         return self.hub.strays.waiting
 
+    def rebalance(self) -> None:
+        """Tell those who belong elsewhere once more."""
+        self.hub.strays.again()
+
     def status(self) -> dict[str, object]:
         """For people and the operator; no user data."""
         hub, leaving = self.hub, self._departure

@@ -70,6 +70,13 @@ class Strays:
         bucket = self._targets.setdefault(target.name, Bucket(1.0, now))
         return rate > 0 and not bucket.take(now, max(1.0, rate * self._hub.config.tick), rate)
 
+    def again(self) -> None:
+        """Somebody asked: also those are told once more who were, and stayed."""
+        for session in self._hub.sessions.values():
+            session.told = ""
+        self._to_look = deque(self._hub.sessions)
+        self._waiting.clear()
+
     def tick(self, now: float) -> None:
         """Look at some, ask some. A drain asks everybody, at a pace of its own."""
         if self._hub.refusing is not None:

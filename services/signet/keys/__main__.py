@@ -34,6 +34,9 @@ class KeysPod:
     def misplaced(self) -> int:
         return 0
 
+    def rebalance(self) -> None:
+        """It holds nothing."""
+
     def accepts(self) -> float:
         return 0.0
 

@@ -32,6 +32,10 @@ class Controls(Protocol):
         """False: it is empty or gone already."""
         ...
 
+    def rebalance(self) -> None:
+        """Let what is misplaced move, also what was asked to before and stayed."""
+        ...
+
     def undrain(self) -> bool:
         """False: it is not draining, or a signal has ended that choice."""
         ...
@@ -50,12 +54,21 @@ class Admin:
             case "POST", "/v1/drain":
                 return await self._drain(body)
             case "POST", "/v1/undrain":
-                if not self._pod.undrain():
-                    return _refuse(409, "NOT_DRAINING", "there is no drain that can be aborted")
-                return _answer(200, await self._pod.describe())
+                return await self._undrain()
+            case "POST", "/v1/rebalance":
+                return await self._rebalance()
             case "GET" | "HEAD", known if known in self._documents:
                 return _answer(200, await self._documents[known]())
         return None
+
+    async def _undrain(self) -> Answer:
+        if not self._pod.undrain():
+            return _refuse(409, "NOT_DRAINING", "there is no drain that can be aborted")
+        return _answer(200, await self._pod.describe())
+
+    async def _rebalance(self) -> Answer:
+        self._pod.rebalance()
+        return _answer(202, await self._pod.describe())
 
     async def _drain(self, body: bytes) -> Answer:
         try:

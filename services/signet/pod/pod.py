@@ -293,6 +293,10 @@ class Pod:
             within_s = self.settings.leave_s
         return self._leaving.order(within_s, rate, ending=False, survivors=self._survivors())
 
+    def rebalance(self) -> None:
+        """See pod/admin.Controls."""
+        self._running.service.rebalance()
+
     def undrain(self) -> bool:
         """See pod/admin.Controls."""
         return self._leaving.abort()

@@ -24,6 +24,10 @@ class Service(Protocol):
         """How much of `load` belongs at another pod by the ring, and is to move there."""
         ...
 
+    def rebalance(self) -> None:
+        """Somebody asks for what is misplaced to move now, also if it was asked to before."""
+        ...
+
     async def drain(self, order: Order) -> None:
         """Give away what is held; returns when empty, or at the order's deadline.
 

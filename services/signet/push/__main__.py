@@ -27,6 +27,9 @@ class PushPod:
     def misplaced(self) -> int:
         return 0
 
+    def rebalance(self) -> None:
+        """It holds nothing."""
+
     def accepts(self) -> float:
         return 0.0
 

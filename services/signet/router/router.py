@@ -225,6 +225,9 @@ class Router:
         wanted = (steward.wanted_at(shard) for shard in self._context.epochs)
         return sum(name not in {None, steward.name} for name in wanted)
 
+    def rebalance(self) -> None:
+        """Shards go where they belong by themselves."""
+
     def status(self) -> dict[str, object]:
         """For the admin port."""
         context = self._context

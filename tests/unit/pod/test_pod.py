@@ -159,6 +159,13 @@ async def test_a_drain_can_be_aborted_by_the_admin_port_and_not_twice(tmp_path: 
         assert (await admin.get("/readyz")).status_code == 200
 
 
+async def test_the_admin_port_asks_the_service_to_rebalance(tmp_path: Path) -> None:
+    service = SmallService()
+    async with running(tmp_path, service, OneList()) as (_, admin):
+        answer = await admin.post("/v1/rebalance")
+        assert (answer.status_code, service.rebalanced) == (202, 1)
+
+
 async def test_a_drain_without_a_body_has_the_deadline_of_the_settings(tmp_path: Path) -> None:
     members = OneList()
     await members.put(other("b"))
