@@ -1,6 +1,6 @@
 # A push worker: wakes devices that are away.
 # `make images` builds it: the context is made by tools/images.py, of wheels that requirements.lock
-# names. The build itself needs no network, and BASE no more than Python 3.11.
+# names. The build itself needs no network, and BASE no more than Python 3.11 and libstdc++.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS libraries

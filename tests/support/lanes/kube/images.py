@@ -18,7 +18,7 @@ from tools import images
 TAG = "dev"
 PACKAGES = {"/usr/bin/buildah": "buildah", "/usr/bin/mmdebstrap": "mmdebstrap"}
 EXCLUDED = ("doc", "man", "locale", "info")
-SUITE, BASE_VERSION = "bookworm", "1"
+SUITE, BASE_VERSION = "bookworm", "2"
 # The base holds nothing of the machine on which it was made.
 CLEAN = 'rm -rf "$1"/etc/apt/sources.list* "$1"/etc/resolv.conf "$1"/etc/hostname "$1"/var/log/*'
 
@@ -76,7 +76,7 @@ def _base(say: Say) -> Path:
         make = tool("mmdebstrap", "apt-get install mmdebstrap")
         less = [f"--dpkgopt=path-exclude=/usr/share/{kind}/*" for kind in EXCLUDED]
         less.append("--dpkgopt=path-include=/usr/share/doc/*/copyright")
-        what = ["--variant=essential", "--include=python3,ca-certificates,tzdata"]
+        what = ["--variant=essential", "--include=python3,libstdc++6,ca-certificates,tzdata"]
         run([make, *what, *less, f"--customize-hook={CLEAN}", SUITE, str(folder / "base.tar")])
 
     what = f"making Debian {SUITE} with Python for images (half a minute) …"
