@@ -39,6 +39,10 @@ def register(registry: kopf.OperatorRegistry, cache: Cache, wake: Callable[[Key]
         _children(registry, cache, wake, name, resource)
     kopf.index("", "v1", "nodes", id="nodes", registry=registry)(_node)
 
+    @kopf.on.event("", "v1", "nodes", id="node", registry=registry)
+    async def node(**kwargs: Any) -> None:
+        cache.attach(kwargs)  # there are always nodes, and at first no clusters
+
 
 def configure(settings: kopf.OperatorSettings, call_s: float) -> None:
     """Make kopf write nothing, end all its calls, and watch only what is ours."""

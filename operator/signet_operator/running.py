@@ -24,6 +24,7 @@ from signet_operator.spec import ClusterSpec
 
 log = structlog.get_logger()
 
+NOBODY: Key = ("", "")  # no cluster has this key: a look at it sweeps up after those that are gone
 STOP_S = 5.0  # kopf's watches are given so long to end
 
 
@@ -113,7 +114,7 @@ class Operator:
 
     def _wake_all(self) -> None:
         log.info("leads", clusters=len(self._cache.clusters()))
-        for key in self._cache.clusters():
+        for key in (*self._cache.clusters(), NOBODY):
             self._reconciler.wake(key)
 
     def _wake(self, key: Key) -> None:

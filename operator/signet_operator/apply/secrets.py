@@ -17,7 +17,7 @@ from typing import Any
 
 from signet_operator import certificates as ca
 from signet_operator import names
-from signet_operator.apply.calls import Calls, Conflict
+from signet_operator.apply.calls import Calls, Conflict, Refused
 from signet_operator.apply.kinds import Object
 from signet_operator.certificates import Decision, Leaf, Pair, PodTrust, Terms
 from signet_operator.desired import bundle, secret
@@ -26,6 +26,7 @@ from signet_operator.names import Tier
 from signet_operator.spec import ClusterSpec, Issuer
 
 CLUSTER_UID = f"{names.GROUP}/cluster-uid"  # label of an authority
+CLUSTER = f"{names.GROUP}/cluster"  # annotation of an authority: the cluster's namespace and name
 LOOK_S = 300.0  # what is in memory is read again: nobody watches Secrets
 
 
@@ -79,20 +80,29 @@ class Secrets:
             case Issuer.NONE:
                 return Trust()
 
-    async def forget(self, uid: str) -> None:
-        """A cluster is gone, and its authority with it."""
-        self._known.pop(uid, None)
-        found = await self._calls.get("Secret", self._namespace, _name(uid), metadata=True)
-        if found is not None:
-            await self._delete(found)
+    async def sweep(self) -> None:
+        """Delete the authorities of clusters that are gone, whoever looked when they went.
 
-    async def sweep(self, uids: Iterable[str]) -> None:
-        """Delete the authorities of clusters that went while no operator looked."""
-        there = set(uids)
-        found = await self._calls.list("Secret", self._namespace, CLUSTER_UID, metadata=True)
-        for one in found:
-            if one["metadata"]["labels"][CLUSTER_UID] not in there:
+        Raises:
+            NotLeader, Unavailable, Refused.
+        """
+        for one in await self._calls.list("Secret", self._namespace, CLUSTER_UID, metadata=True):
+            uid = one["metadata"]["labels"][CLUSTER_UID]
+            if await self._is_gone(uid, one["metadata"].get("annotations") or {}):
+                self._known.pop(uid, None)
+                self._shared.discard(uid)
                 await self._delete(one)
+
+    async def _is_gone(self, uid: str, notes: Mapping[str, str]) -> bool:
+        """By the API's own word: what was watched may be late."""
+        namespace, _, name = notes.get(CLUSTER, "").partition("/")
+        if not name:
+            return False
+        try:
+            found = await self._calls.get(names.CLUSTER_KIND, namespace, name, metadata=True)
+        except Refused:
+            return False  # another install's namespace: not ours to judge
+        return found is None or found["metadata"]["uid"] != uid
 
     async def _delete(self, found: Object) -> None:
         meta = found["metadata"]
@@ -243,7 +253,7 @@ def _authority_secret(
             "name": _name(spec.uid),
             "namespace": namespace,
             "labels": {names.MANAGED_BY_LABEL: names.MANAGER, CLUSTER_UID: spec.uid},
-            "annotations": {f"{names.GROUP}/cluster": f"{spec.namespace}/{spec.name}"},
+            "annotations": {CLUSTER: f"{spec.namespace}/{spec.name}"},
         },
         "type": "Opaque",
         "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
