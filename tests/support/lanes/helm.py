@@ -109,6 +109,10 @@ class Releases:
     def uninstall(self, release: str) -> None:
         self._call("uninstall", release)
 
+    def test(self, release: str) -> str:
+        """`helm test`: what its pods have written."""
+        return str(self._call("test", release, logs=True)["logs"])
+
     def close(self) -> None:
         self._config.close()
 
