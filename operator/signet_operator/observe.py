@@ -226,7 +226,7 @@ META = (
 
 
 def _whole(obj: Object) -> Object:
-    return {key: obj[key] for key in ("spec", "status", "data") if key in obj}
+    return {key: value for key, value in obj.items() if key not in {"kind", "metadata"}}
 
 
 def _pod_parts(obj: Object) -> Object:

@@ -24,6 +24,7 @@ from signet_operator.actions import (
 )
 from signet_operator.apply.calls import Calls, Conflict, Refused, Unavailable
 from signet_operator.apply.events import Events
+from signet_operator.apply.kinds import Object
 from signet_operator.desired import job, pool
 from signet_operator.spec import ClusterSpec
 
@@ -60,7 +61,7 @@ class Actions:
         self, spec: ClusterSpec, actions: Iterable[Action], orders: Orders, now: float
     ) -> Done:
         """Raises NotLeader."""
-        moved: dict[str, str] = {}
+        moved: dict[str, Object] = {}
         performed, refused = 0, ""
         for action in actions:
             try:
@@ -80,19 +81,12 @@ class Actions:
         spec: ClusterSpec,
         action: Action,
         orders: Orders,
-        moved: dict[str, str],
+        moved: dict[str, Object],
         now: float,
     ) -> None:
         match action:
             case Scale() | SetPartition() | SetTemplate():
-                version = moved.get(action.name, action.resource_version)
-                written = await self._calls.patch(
-                    "StatefulSet",
-                    spec.namespace,
-                    action.name,
-                    [*_decided_on(action.uid, version), *_changes(action)],
-                )
-                moved[action.name] = written["metadata"]["resourceVersion"]
+                moved[action.name] = await self._move(spec, action, moved.get(action.name))
             case SetPoolReplicas(tier, _, replicas):
                 wanted = pool.replicas(spec, tier, replicas)
                 await self._calls.apply(wanted, manager=names.REPLICAS_MANAGER)
@@ -109,12 +103,32 @@ class Actions:
             case Tell():
                 await self._events.tell(spec, action, now)
 
+    async def _move(
+        self, spec: ClusterSpec, action: Scale | SetPartition | SetTemplate, ours: Object | None
+    ) -> Object:
+        """`ours`: as an earlier action of the plan has left the StatefulSet."""
+        version = ours["metadata"]["resourceVersion"] if ours else action.resource_version
+        where, changes = ("StatefulSet", spec.namespace, action.name), _changes(action)
+        try:
+            return await self._calls.patch(*where, [*_decided_on(action.uid, version), *changes])
+        except Conflict:
+            now = await self._calls.get(*where) if ours else None
+            if ours is None or now is None or _spec_of(now) != _spec_of(ours):
+                raise
+        # only its status has changed: its controller has seen what we wrote
+        version = now["metadata"]["resourceVersion"]
+        return await self._calls.patch(*where, [*_decided_on(action.uid, version), *changes])
+
     async def _migrate(self, spec: ClusterSpec, schema: str) -> None:
         try:
             await self._calls.create(job.job(spec, schema), manager=names.MANAGER)
         except Conflict as conflict:
             if conflict.status != 409:
                 raise  # a Job of that name is there: the same one
+
+
+def _spec_of(found: Object) -> tuple[str, int]:
+    return found["metadata"]["uid"], found["metadata"]["generation"]
 
 
 def _decided_on(uid: str, version: str) -> list[Mapping[str, Any]]:

@@ -19,6 +19,7 @@ APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 LIST_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+UNDECLARED = "failed to create typed patch object"
 PAGE = 500  # objects of one answer to a list
 
 
@@ -43,7 +44,9 @@ class Conflict(Refused):
 
 
 class Calls:
-    """`api` is shared with nobody who closes it. `sent` counts writes that went out, by verb."""
+    """`api` is shared with nobody who closes it. `sent` counts writes that went out, by verb,
+    and dry runs.
+    """
 
     def __init__(self, api: ApiClient, leads: Callable[[], bool], call_s: float) -> None:
         self._api, self._leads, self._call_s = api, leads, call_s
@@ -110,12 +113,24 @@ class Calls:
         accept = METADATA if obj["kind"] == "Secret" else ""
         return await self._write("POST", where, query, obj, "application/json", accept, dry)
 
+    async def replace(self, obj: Object, *, dry: bool = False) -> Object:
+        """The whole object, at its resourceVersion."""
+        meta = obj["metadata"]
+        where = path(obj["kind"], meta["namespace"], meta["name"])
+        query = {"fieldManager": names.MANAGER} | _dry(dry)
+        return await self._write("PUT", where, query, obj, "application/json", "", dry)
+
     async def patch(
         self, kind: str, namespace: str, name: str, operations: Sequence[Mapping[str, Any]]
     ) -> Object:
-        """JSON Patch (RFC 6902)."""
+        """JSON Patch (RFC 6902). One that gives another UID is a Conflict, too."""
         where, query = path(kind, namespace, name), {"fieldManager": names.MANAGER}
-        return await self._write("PATCH", where, query, list(operations), JSON_PATCH)
+        try:
+            return await self._write("PATCH", where, query, list(operations), JSON_PATCH)
+        except Refused as refused:
+            if "metadata.uid" in str(refused):
+                raise Conflict(refused.status, str(refused)) from None
+            raise
 
     async def delete(
         self,
@@ -149,8 +164,8 @@ class Calls:
         dry: bool = False,
     ) -> Object:
         self.must_lead()
-        if not dry:
-            self.sent[verb] = self.sent.get(verb, 0) + 1
+        sent = "dry run" if dry else verb
+        self.sent[sent] = self.sent.get(sent, 0) + 1
         try:
             return await self._call(verb, where, query, body, content, accept)
         except Refused as refused:
@@ -207,6 +222,8 @@ def _read(verb: str, where: str, status: int, data: bytes) -> Object:
     if status < 300:
         return document
     why = str(document.get("message") or f"status {status}")
+    if status == 500 and UNDECLARED in why:
+        raise Refused(422, why)  # as the API itself ought to say
     if status in {408, 429} or status >= 500 or status == 401:
         raise Unavailable(f"{verb} {where}: {why}")
     raise Refused(status, why)

@@ -23,7 +23,7 @@ SUFFIXES = {
         for power, letter in enumerate(("K", "M", "G", "T", "P", "E"), 1)
     },
 }
-VOLATILE = ("resourceVersion", "generation", "managedFields", "creationTimestamp", "uid")
+WRITTEN = ("name", "namespace", "labels", "annotations", "ownerReferences")
 
 
 def differs(wanted: Any, live: Any, where: str = "") -> str:
@@ -67,8 +67,17 @@ def _quantity(text: str) -> Decimal | str:
         return text
 
 
+def overlaid(wanted: Any, live: Any) -> Any:
+    """`live` with everything as it is `wanted`; items of lists of another length are ours alone."""
+    if isinstance(wanted, Mapping) and isinstance(live, Mapping):
+        return {**live, **{key: overlaid(value, live.get(key)) for key, value in wanted.items()}}
+    if isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(live):
+        return [overlaid(one, has) for one, has in zip(wanted, live, strict=True)]
+    return wanted
+
+
 def fingerprint(obj: Mapping[str, Any]) -> str:
     """Of all that is not status, nor bookkeeping of the API."""
     rest = {key: value for key, value in obj.items() if key not in {"metadata", "status"}}
-    meta = {key: value for key, value in obj["metadata"].items() if key not in VOLATILE}
+    meta = {key: value for key, value in obj["metadata"].items() if key in WRITTEN}
     return content_hash({**rest, "metadata": meta})

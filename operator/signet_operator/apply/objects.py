@@ -7,6 +7,9 @@
   nothing is written.
 - A3 Deleted is only what carries our label and the cluster's UID, of a fixed list of kinds, with
   its UID and resourceVersion.
+- A4 An item of a list whose key was changed by hand (a port's number) is another item to
+  server-side apply, and stays beside ours. Then the object is replaced as it was seen, at its
+  resourceVersion, with everything of ours in its place.
 """
 
 import asyncio
@@ -17,7 +20,7 @@ from typing import Any
 
 from signet_operator import names
 from signet_operator.apply.calls import Calls, Conflict, Refused
-from signet_operator.apply.drift import differs, fingerprint
+from signet_operator.apply.drift import differs, fingerprint, overlaid
 from signet_operator.apply.kinds import APPLIED, CREATED, PRUNED, Key, Object, key_of, ours
 from signet_operator.desired.config_map import PURPOSE
 from signet_operator.desired.meta import content_hash
@@ -25,6 +28,7 @@ from signet_operator.spec import ClusterSpec
 
 AT_ONCE = 8  # calls of one cluster at the same time
 TELLS_S = 10.0  # a watch has told of a write by then; what is not there then is gone
+UNKNOWN_KIND = ("status 404", "the server could not find the requested resource")
 OLD_SETTINGS = 3  # ConfigMaps of settings that are kept besides those in use
 
 
@@ -168,14 +172,34 @@ class Objects:
         self, obj: Object, there: Mapping[Key, Object], *, dry: bool
     ) -> Object | Refusal:
         kind, name = key = key_of(obj)
+        has = there.get(key)
         try:
-            if kind in CREATED and key not in there:
+            if kind in CREATED and has is None:
                 return await self._calls.create(obj, manager=names.REPLICAS_MANAGER, dry=dry)
-            return await self._calls.apply(obj, dry=dry)
+            if has is None or _mark(has) != _mark(obj):
+                return await self._calls.apply(obj, dry=dry)
+            return await self._put_right(obj, dry=dry)
         except Refused as refused:
-            unknown = refused.status == 404 and "could not find" in str(refused)
+            unknown = refused.status == 404 and str(refused) in UNKNOWN_KIND
             why = "its kind is not installed in this cluster" if unknown else str(refused)
             return Refusal(kind, name, why)
+
+    async def _put_right(self, obj: Object, *, dry: bool) -> Object:
+        """What we applied before, and somebody has changed (A4). Raises Refused."""
+        try:
+            result = await self._calls.apply(obj, dry=True)
+            if not differs(obj, result):
+                return result if dry else await self._calls.apply(obj)
+        except Refused as refused:
+            if refused.status != 422:
+                raise
+        meta = obj["metadata"]
+        has = await self._calls.get(obj["kind"], meta["namespace"], meta["name"])
+        whole = overlaid(obj, has)  # from the API itself: a cache may lack what nobody reads
+        result = await self._calls.replace(whole, dry=True)
+        if differs(obj, result):  # only the API's own way to write it
+            return await self._calls.apply(obj, dry=dry)
+        return result if dry else await self._calls.replace(whole)
 
     # --- A3 -------------------------------------------------------------------------------------
 

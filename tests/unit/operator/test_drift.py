@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from signet_operator import names
-from signet_operator.apply.drift import differs, fingerprint
+from signet_operator.apply.drift import differs, fingerprint, overlaid
 from signet_operator.apply.kinds import APPLIED, Key, key_of
 from signet_operator.apply.objects import OLD_SETTINGS, superfluous
 from signet_operator.apply.statuses import urgent
 from signet_operator.desired import objects
 from signet_operator.desired.config_map import PURPOSE
+from signet_operator.observe import trim
 from signet_operator.observed import Observed
 from tests.unit.operator.clusters import full, plain
 
@@ -58,6 +59,16 @@ def test_what_was_changed_by_hand_is_found(live: Mapping[str, Any], where: str) 
     assert differs(WANTED, live) == where
 
 
+def test_what_is_overlaid_is_as_it_is_wanted_and_keeps_what_others_added() -> None:
+    ports = [{"port": 9, "protocol": "TCP"}, {"port": 2}]
+    live = changed(ports=ports[:1], clusterIP="10.0.0.1", on=True)
+    made = overlaid(WANTED, live)
+    assert differs(WANTED, made) == ""
+    assert made["spec"]["clusterIP"] == "10.0.0.1"
+    assert made["spec"]["ports"] == [{"port": 1, "protocol": "TCP"}]
+    assert overlaid(WANTED, changed(ports=ports))["spec"]["ports"] == [{"port": 1}]
+
+
 def test_a_fingerprint_is_of_what_was_written_not_of_what_happens() -> None:
     meta = {"name": "x", "resourceVersion": "1", "generation": 1, "managedFields": []}
     one = {"metadata": meta, "spec": {"a": 1}, "status": {"ready": 1}}
@@ -65,6 +76,14 @@ def test_a_fingerprint_is_of_what_was_written_not_of_what_happens() -> None:
     assert fingerprint(one) == fingerprint(later)
     assert fingerprint(one) != fingerprint({**one, "spec": {"a": 2}})
     assert fingerprint(one) != fingerprint({**one, "metadata": {**meta, "labels": {"a": "b"}}})
+
+
+def test_what_a_watch_keeps_of_an_object_is_enough_to_know_it_again() -> None:
+    for one in (*objects(full(), Observed(schema="0.1")), *objects(plain(), Observed())):
+        told = {**one, "metadata": {**one["metadata"], "uid": "1", "resourceVersion": "2"}}
+        kept = trim({**told, "status": {"of": "no interest"}})
+        assert differs(one, kept) == ""
+        assert fingerprint(kept) == fingerprint(told)
 
 
 # --- pruning -------------------------------------------------------------------------------
