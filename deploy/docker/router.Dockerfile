@@ -17,7 +17,8 @@ RUN PYTHONPATH=$(echo /build/pip-*.whl) python3 -m pip install --quiet --no-cach
 FROM ${BASE}
 COPY --from=libraries /opt/signet/libraries /opt/signet/libraries
 COPY --from=program /opt/signet/program /opt/signet/program
-ENV PYTHONPATH=/opt/signet/program:/opt/signet/libraries \
+ENV PATH=/opt/signet/program/bin:${PATH} \
+    PYTHONPATH=/opt/signet/program:/opt/signet/libraries \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     HOME=/var/lib/signet SIGNET_DATA=/var/lib/signet SIGNET_LOG_FORMAT=json
 WORKDIR /var/lib/signet
