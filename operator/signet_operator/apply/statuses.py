@@ -72,12 +72,20 @@ class Statuses:
             return False
         meta = {"name": where["name"], "namespace": namespace, "uid": uid}
         kind = {"apiVersion": names.API_VERSION, "kind": where["kind"]}
+        wanted = {**kind, "metadata": meta, "status": filled(status)}
         try:
-            await self._calls.apply({**kind, "metadata": meta, "status": status}, sub="status")
+            await self._calls.apply(wanted, sub="status")
         except Conflict:
             return False  # it is gone, or another one of the same name is there
         self._written[uid] = status, now
         return True
+
+
+def filled(value: Any) -> Any:
+    """Without empty maps: server-side apply makes null of one that had something in it."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: filled(one) for key, one in value.items() if one != {}}
 
 
 def urgent(status: Mapping[str, Any]) -> tuple[Any, ...]:
