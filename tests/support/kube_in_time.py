@@ -271,6 +271,7 @@ class Kube:
             template_hash=found.template_hash,
             current_revision=found.current,
             update_revision=found.update,
+            drifted=found.template["hash"] == "by hand",
         )
 
     def _seen_pod(self, pod: SimPod, members: frozenset[str]) -> Pod:

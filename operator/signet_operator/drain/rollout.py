@@ -171,6 +171,8 @@ def _put_right(
     untried = len(old) == len(look.pods) and guarded
     if look.paused or not look.settled or not (untried or look.set.drifted):
         return None
+    if untried and not look.set.drifted:
+        return begin(look, wanted)  # its pods went (hibernation) before the canary had tried it
     body = revisions.get(old[0].revision) if untried and old else None
     right = _clean(look.set.template_hash, body) if body else wanted
     tell = Tell("TemplatePutRight", f"Somebody has changed the template of {look.set.name}.")

@@ -246,7 +246,7 @@ def test_something_else_may_be_asked_for_while_a_canary_finds_no_room() -> None:
 
 def test_a_template_written_past_us_reaches_nobody_and_is_put_right() -> None:
     pods = (pod(0), pod(1), pod(2))
-    set_ = found(3, update_revision="blue-gateway-hand", template_hash="h2")
+    set_ = found(3, update_revision="blue-gateway-hand", template_hash="h2", drifted=True)
     roll = rollout.step(look(*pods, set_=set_), WANTED, REVISIONS)
     (write,) = of(roll, SetTemplate)
     assert (write.template, write.template_hash) == ({"spec": {"old": True}}, "h2")
