@@ -31,9 +31,15 @@ def bring_back(look: Look, leaving: frozenset[str]) -> list[Action]:
             continue
         if pod.empty and look.fresh(pod):
             actions.append(DeletePod(pod.name, pod.uid, force=False))
-        elif pod.stage is Stage.DRAINING and not look.paused:
+        elif _drains(look, pod) and not look.paused:
             actions.append(UndrainPod(pod.name, pod.uid))
     return actions
+
+
+def _drains(look: Look, pod: Pod) -> bool:
+    """By its word; or it was ordered to, and says nothing: the order's time must not run on."""
+    silent = pod.stage is Stage.UNKNOWN and pod.uid in look.ordered
+    return silent or pod.stage is Stage.DRAINING
 
 
 def _ending(pod: Pod) -> bool:
