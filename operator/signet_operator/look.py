@@ -3,6 +3,7 @@
 The writes are those of `Writer` (apply.py); everything before them only reads.
 """
 
+import contextlib
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from signet_operator.apply.drift import differs
 from signet_operator.cache import APPLIED as WATCHED_INDICES
 from signet_operator.cache import Cache, Key
 from signet_operator.certificates import PodTrust
-from signet_operator.desired import bundle
+from signet_operator.desired import bundle, config_map
 from signet_operator.health import LOOK_SECONDS, LOOKS
 from signet_operator.names import TEMPLATE_HASH, Tier
 from signet_operator.observe import Children, Object, observe, owned
@@ -83,7 +84,11 @@ class Looker:
     async def __call__(self, key: Key) -> float | None:
         """In how many seconds to look again; None: not by itself."""
         cluster = self._cache.cluster(key)
-        if cluster is None or not self._leads() or "deletionTimestamp" in cluster["metadata"]:
+        if not self._leads() or (cluster and "deletionTimestamp" in cluster["metadata"]):
+            return None
+        if cluster is None:  # its objects go with it; the authority is in another namespace
+            with contextlib.suppress(NotLeader):
+                await self._writer.secrets.sweep()
             return None
         spec = read(cluster)
         if spec.operator_class != self._class:
@@ -161,7 +166,8 @@ class Looker:
             live, known = {**live, **others}, frozenset(APPLIED)
             self._surveyed[spec.uid] = now
         wanted = (*trust.objects, *desired.objects(spec, seen))
-        done = await self._writer.objects.apply(spec, wanted, live, known=known)
+        keep = [("ConfigMap", name) for name in config_map.used(seen.revisions.values())]
+        done = await self._writer.objects.apply(spec, wanted, live, known=known, keep=keep)
         return str(done) if isinstance(done, Refusal) else ""
 
     async def _say(
