@@ -50,7 +50,8 @@ async def _run(settings: OperatorSettings) -> int:
     waits = [asyncio.ensure_future(ended.wait()), asyncio.ensure_future(operator.watching)]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     if not ended.is_set():
-        log.error("the watches have ended; this process ends")
+        why = None if operator.watching.cancelled() else operator.watching.exception()
+        log.error("the watches have ended; this process ends", exc_info=why)
         os._exit(FAILED)
     await operator.stop()
     return 0

@@ -130,6 +130,8 @@ class Operator:
             kopf.operator(
                 registry=self._registry,
                 settings=configured,
+                # else kopf asks for the name of its user, and 10001 has none
+                identity=self._settings.name,  # type: ignore[arg-type]
                 namespaces=watched,
                 clusterwide=not watched,
                 stop_flag=self._stop,
