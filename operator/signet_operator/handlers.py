@@ -4,6 +4,7 @@ Nothing is handled by its edge (no create, update or delete handlers), so kopf w
 objects: no finalizers, no annotations.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,7 @@ def register(registry: kopf.OperatorRegistry, cache: Cache, wake: Callable[[Key]
 
 def configure(settings: kopf.OperatorSettings, call_s: float) -> None:
     """Make kopf write nothing, end all its calls, and watch only what is ours."""
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # a line for each event, else
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.networking.request_timeout = call_s

@@ -1,53 +1,52 @@
 """A MessagingCluster from its first apply to its end, on real nodes and stores, people on it."""
 
-import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.kube_messenger import Messenger, install_operator, until
+from tests.support.kube_messenger import SMALL, SYSTEM, Messenger
+from tests.support.kube_people import people
 from tests.support.lanes.kube import Kube
 from tests.support.lanes.kube.stores import KubeStores
 
 pytestmark = [pytest.mark.lane("kube"), pytest.mark.timeout(900)]
 
 
-@pytest.fixture(scope="module")
-def chat(kube: Kube, kube_stores: KubeStores) -> Iterator[Messenger]:
-    """The operator, and one messenger that is ready."""
-    releases = install_operator(kube)
-    namespace = "life"
-    kube.kubectl("create", "namespace", namespace)
-    kube.await_account(namespace)
-    messenger = Messenger(kube, namespace, kube_stores.urls("life"))
-    messenger.create()
-    messenger.await_ready()
-    yield messenger
-    kube.kubectl("delete", "namespace", namespace, "--wait=false")
-    releases.uninstall("signet")
-    releases.close()
-
-
 async def test_one_resource_is_a_messenger_on_which_people_talk(
     chat: Messenger, tmp_path: Path
 ) -> None:
-    async with chat.people(tmp_path) as people:
-        people.talk()
-        await asyncio.sleep(5)
-        count = await people.end()
-    assert count.sent > 30
+    async with people(chat, tmp_path) as some:
+        await some.talk_on(60)
+    for tier, count in {"gateway": 3, "router": 2, "keys": 1, "push": 1}.items():
+        assert len(chat.pods(tier)) == count
 
 
-async def test_a_scale_in_drains_before_it_shrinks_and_loses_nothing(
-    chat: Messenger, tmp_path: Path
+def test_a_messenger_that_is_deleted_leaves_what_it_was_to_retain(
+    kube: Kube, kube_stores: KubeStores, installed_operator: None
 ) -> None:
-    async with chat.people(tmp_path) as people:
-        people.talk()
-        chat.patch({"gateway": {"replicas": 1}})
-        await people.meanwhile(lambda: until("one gateway", lambda: len(chat.pods("gateway")) == 1))
-        await people.meanwhile(chat.await_ready)
-        chat.patch({"gateway": {"replicas": 3}})
-        await people.meanwhile(chat.await_ready)
-        count = await people.end()
-    assert count.sent > 30
+    brief = Messenger(kube, "brief", kube_stores.urls("brief"))
+    one = {"replicas": 1, "resources": SMALL}
+    brief.create(entrance=False, gateway=one, router=one, retain=["Secret"])
+    brief.await_ready()
+    uid = brief.get("msgc", "chat")["metadata"]["uid"]
+    assert authorities(kube, uid)
+    brief.kubectl("delete", "msgc", "chat", "--wait=false")
+    brief.until(
+        "all of it is gone", lambda: all(name.startswith("secret/") for name in left(brief))
+    )
+    assert "secret/chat-shared" in left(brief)
+    brief.until("its authority is gone", lambda: not authorities(kube, uid))
+    kube.kubectl("delete", "namespace", "brief", "--wait=false")
+
+
+def left(chat: Messenger) -> list[str]:
+    """All that belongs to the messenger, or is named after it."""
+    kinds = chat.kube.kubectl("api-resources", "--verbs=list", "--namespaced", "-o", "name").split()
+    kinds = [kind for kind in kinds if not kind.startswith("events")]
+    labels = "app.kubernetes.io/instance=chat"
+    return chat.kubectl("get", ",".join(kinds), "-l", labels, "-o", "name").split()
+
+
+def authorities(kube: Kube, uid: str) -> str:
+    labels = f"messaging.signet.dev/cluster-uid={uid}"
+    return kube.kubectl("get", "secrets", "-n", SYSTEM, "-l", labels, "-o", "name")

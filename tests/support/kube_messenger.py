@@ -3,19 +3,15 @@
 Clients are outside of the cluster: in the lane's network, from which NodePorts are reached.
 """
 
-import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.faults.chaos.crowd import Crowd
-from tests.faults.chaos.ledger import Count, Ledger
 from tests.support.lanes import helm
-from tests.support.lanes.kube import Kube, images
+from tests.support.lanes.kube import Kube, KubectlFailed, images
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -28,6 +24,8 @@ NODE_PORTS = {
 }
 PATIENCE_S = 240.0  # for what takes seconds on a quiet machine
 SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "1Gi"}}
+STORES = ("inbox", "directory", "members", "presence", "limits", "events")
+RATE = 2  # reconnects a second that a draining gateway may ask for
 
 
 class NotYet(AssertionError):
@@ -44,8 +42,9 @@ def until(what: str, look: Callable[[], T], within_s: float = PATIENCE_S) -> T:
     raise NotYet(f"{what}: not within {within_s:.0f} s")
 
 
-def install_operator(kube: Kube, values: Mapping[str, Any] | None = None) -> helm.Releases:
-    """By its chart, with the image of this working tree; both replicas are ready."""
+@contextmanager
+def operator(kube: Kube) -> Iterator[None]:
+    """Installed by its chart, with the image of this working tree; both replicas are ready."""
     repository, _, tag = images.name("operator").rpartition(":")
     kube.kubectl("create", "namespace", SYSTEM)
     kube.await_account(SYSTEM)
@@ -57,14 +56,27 @@ def install_operator(kube: Kube, values: Mapping[str, Any] | None = None) -> hel
             "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
             "leader": {"leaseSeconds": 5},
             "reconcile": {"lookSeconds": 2},
-            "logs": {"level": "info"},
-            **(values or {}),
         },
     )
-    kube.kubectl(
-        "rollout", "status", "-n", SYSTEM, "deploy", "--timeout=240s", timeout_s=PATIENCE_S + 10
+    try:
+        wait = ("rollout", "status", "-n", SYSTEM, "deploy", f"--timeout={PATIENCE_S:.0f}s")
+        try:
+            kube.kubectl(*wait, timeout_s=PATIENCE_S + 10)
+        except KubectlFailed as late:
+            raise NotYet(f"{late}\n{system(kube)}") from None
+        yield
+    finally:
+        releases.uninstall("signet")
+        releases.close()
+        kube.kubectl("delete", "namespace", SYSTEM, "--wait=false")
+
+
+def system(kube: Kube) -> str:
+    """What the operators do and say."""
+    pods = kube.kubectl("get", "pods", "-n", SYSTEM, "-o", "wide")
+    return pods + kube.kubectl(
+        "logs", "-n", SYSTEM, "-l", "app.kubernetes.io/name=signet-operator", "--tail=15"
     )
-    return releases
 
 
 class Messenger:
@@ -73,6 +85,7 @@ class Messenger:
     def __init__(self, kube: Kube, namespace: str, stores: Mapping[str, str]) -> None:
         self.kube, self.namespace, self._stores = kube, namespace, stores
         self.entrance = kube.nodes[0].address
+        self.rest = f"http://{self.entrance}:{NODE_PORTS['api']['rest']}"
 
     # --- what is asked --------------------------------------------------------------------------
 
@@ -80,8 +93,7 @@ class Messenger:
         """Small pods, stores from a Secret; `spec` wins."""
         repository = images.name("gateway").rpartition("-gateway")[0]
         ports = NODE_PORTS["clients"]
-        stores = ("inbox", "directory", "members", "presence", "limits", "events")
-        tier = {"resources": SMALL, "drain": {"deadlineSeconds": 60}}
+        tier = {"resources": SMALL, "drain": {"deadlineSeconds": 60, "ratePerSecond": RATE}}
         return {
             "apiVersion": "messaging.signet.dev/v1alpha1",
             "kind": "MessagingCluster",
@@ -91,12 +103,12 @@ class Messenger:
                 "serverName": "chat.test",
                 "shards": 64,
                 "image": {"repository": repository, "tag": images.TAG, "pullPolicy": "Never"},
-                "stores": {s: {"secretRef": {"name": "chat-stores", "key": s}} for s in stores},
+                "stores": {s: {"secretRef": {"name": "chat-stores", "key": s}} for s in STORES},
                 "gateway": {"replicas": 3, **tier},
-                "router": {"replicas": 2, **tier},
-                "keys": {"replicas": 2, **tier},
+                "router": {"replicas": 2, "resources": SMALL, "drain": {"deadlineSeconds": 60}},
+                "keys": {"replicas": 1, "resources": SMALL, "drain": {"deadlineSeconds": 30}},
                 "push": {"replicas": 1, "resources": SMALL},
-                "registration": {"perHour": 100_000, "loginsPerMinute": 100_000},
+                "registration": {"registrationsAnHour": 100_000, "loginsAMinute": 100_000},
                 "exposure": {
                     "serviceType": "NodePort",
                     "websocket": f"ws://{self.entrance}:{ports['websocket']}/v1/connect",
@@ -106,25 +118,30 @@ class Messenger:
             },
         }
 
-    def create(self, **spec: Any) -> None:
-        """The Secret, the resource, and NodePorts that clients know."""
+    def create(self, *, entrance: bool = True, **spec: Any) -> None:
+        """The Secret, the resource, and NodePorts that clients know (one messenger at a time)."""
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": "chat-stores"},
             "stringData": dict(self._stores),
         }
+        self.kube.kubectl("create", "namespace", self.namespace)
+        self.kube.await_account(self.namespace)
         self.kube.kubectl.apply([secret, self.resource(**spec)], "-n", self.namespace)
-        for service, ports in NODE_PORTS.items():
-            until(f"Service chat-{service}", partial(self.find, "service", f"chat-{service}"))
-            self._pin(f"chat-{service}", ports)
+        try:
+            for service, ports in NODE_PORTS.items() if entrance else ():
+                until(f"Service chat-{service}", partial(self.find, "service", f"chat-{service}"))
+                self._pin(f"chat-{service}", ports)
+        except NotYet as late:
+            raise NotYet(f"{late}\n{self.told()}") from None
 
     def _pin(self, service: str, ports: Mapping[str, int]) -> None:
+        """Node ports that are known; the operator lets them be, since it asks for none."""
         found = self.get("service", service)["spec"]
         wanted = [{**port, "nodePort": ports[port["name"]]} for port in found["ports"]]
-        # from any node: pods move
-        patch = {"spec": {"ports": wanted}}
-        self.kubectl("patch", "service", service, "--type=merge", "-p", json.dumps(patch))
+        patch = json.dumps({"spec": {"ports": wanted}})
+        self.kubectl("patch", "service", service, "--type=merge", "-p", patch)
 
     def patch(self, spec: Mapping[str, Any]) -> None:
         """Change the resource."""
@@ -153,78 +170,50 @@ class Messenger:
         selector = f"app.kubernetes.io/instance=chat,messaging.signet.dev/tier={tier}"
         return list(self.get("pods", "-l", selector)["items"])
 
-    def await_ready(self, within_s: float = PATIENCE_S) -> None:
+    def events(self, reason: str) -> list[Object]:
+        """Those of this namespace, the oldest first."""
+        found = self.get("events.events.k8s.io")["items"]
+        return [event for event in found if event.get("reason") == reason]
+
+    def await_ready(self, gateways: int | None = None, within_s: float = PATIENCE_S) -> None:
         """All that is asked is there, and nothing is under way."""
 
         def settled() -> bool:
             asked = self.get("msgc", "chat")["metadata"]["generation"]
             ready, going = self.condition("Ready"), self.condition("Progressing")
-            return (ready.get("status"), going.get("status")) == ("True", "False") and (
-                ready.get("observedGeneration") == asked
-            )
+            if (ready.get("status"), going.get("status")) != ("True", "False"):
+                return False
+            enough = gateways is None or len(self.pods("gateway")) == gateways
+            return enough and ready.get("observedGeneration") == asked
 
+        self.until("the messenger is ready", settled, within_s)
+
+    def until(self, what: str, look: Callable[[], T], within_s: float = PATIENCE_S) -> T:
+        """As `until`; what does not come is shown with all that is to be seen."""
         try:
-            until("the messenger is ready", settled, within_s)
+            return until(what, look, within_s)
         except NotYet as late:
             raise NotYet(f"{late}\n{self.told()}") from None
 
     def told(self) -> str:
         """What a person would look at when something does not come."""
         parts = [
-            self.kubectl("get", "msgc,msgp,sts,pods,jobs", "-o", "wide"),
-            self.kubectl("get", "msgc", "chat", "-o", "jsonpath={.status.conditions}"),
+            self.kubectl("get", "msgc,msgp,sts,pods,jobs,hpa", "-o", "wide"),
+            self.kubectl("get", "msgc", "chat", "--ignore-not-found", "-o", "jsonpath={.status}"),
             self.kubectl("get", "events.events.k8s.io"),
-            self.kube.kubectl("logs", "-n", SYSTEM, "-l", "app.kubernetes.io/name", "--tail=15"),
+            self._said(),
+            system(self.kube),
         ]
         return "\n".join(parts)
 
-    # --- people ---------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def people(
-        self, folder: Path, count: int = 12, rate: float = 8.0
-    ) -> AsyncIterator["People"]:
-        """They talk until the end of the block, outside of the cluster."""
-        ledger = Ledger()
-        with self.kube.network.entered():
-            crowd = Crowd(
-                people=count,
-                processes=1,
-                rate=rate,
-                restarts=0.0,
-                seed=7,
-                folder=folder,
-                server=f"http://{self.entrance}:{NODE_PORTS['api']['rest']}",
-                ledger=ledger,
-            )
-            try:
-                await crowd.enter()
-                await crowd.greet()
-                yield People(crowd, ledger)
-            finally:
-                await crowd.kill()
-
-
-class People:
-    """Those of one test."""
-
-    def __init__(self, crowd: Crowd, ledger: Ledger) -> None:
-        self.crowd, self.ledger = crowd, ledger
-
-    def talk(self) -> None:
-        self.crowd.talk()
-
-    async def meanwhile(self, work: Callable[[], T]) -> T:
-        """Do what blocks, while they talk."""
-        return await asyncio.to_thread(work)
-
-    async def end(self, patience_s: float = PATIENCE_S) -> Count:
-        """They stop, catch up, say farewell. What it amounts to; nothing was lost."""
-        await self.crowd.quiet()
-        await self.crowd.caught_up(patience_s)
-        await self.crowd.farewell()
-        assert await self.crowd.caught_up(patience_s), self.ledger.missing()[:5]
-        count = self.ledger.count(time.monotonic())
-        assert count.good, [str(o) for o in self.ledger.offences(time.monotonic())][:5]
-        assert not self.crowd.unexpected, self.crowd.unexpected[:5]
-        return count
+    def _said(self) -> str:
+        """By pods that are not ready."""
+        parts = []
+        for tier in ("gateway", "router", "keys", "push"):
+            for pod in self.pods(tier):
+                states = pod.get("status", {}).get("containerStatuses") or ()
+                if not all(state["ready"] for state in states):
+                    name = pod["metadata"]["name"]
+                    with suppress(KubectlFailed):  # it has not begun
+                        parts.append(f"--- {name}\n{self.kubectl('logs', name, '--tail=10')}")
+        return "\n".join(parts)

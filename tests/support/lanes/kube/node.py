@@ -80,6 +80,15 @@ class Node:
         """Import the images of an archive (docker's or OCI's)."""
         self._ctr("-n", "k8s.io", "images", "import", str(archive))
 
+    def digest(self, image: str) -> str:
+        """Of an image that is here: `sha256:…`."""
+        listed = self._ctr("-n", "k8s.io", "images", "list", f"name=={image}").splitlines()
+        return listed[1].split()[2]
+
+    def name_image(self, image: str, name: str) -> None:
+        """Give an image that is here another name, too."""
+        self._ctr("-n", "k8s.io", "images", "tag", "--force", image, name)
+
     def kill(self) -> None:
         """SIGKILL, pods included; what they had mounted is given back."""
         for server in (self.kubelet, self.proxy, self.containerd):

@@ -26,6 +26,7 @@ class KubeStores:
 
     def __init__(self, kube: Kube, folder: Path, say: Say) -> None:
         self.servers: dict[str, Server] = {}
+        self._network, self._messengers = kube.network, list[str]()
         for name, make in MAKES.items():
             where = folder / name
             where.mkdir()
@@ -41,19 +42,24 @@ class KubeStores:
             server.kill()
 
     def urls(self, name: str) -> dict[str, str]:
-        """Settings of a messenger on them, as pods see them. `name` keeps two apart.
-
-        The directory's database is the server's own, so one messenger at a time.
-        """
+        """Settings of a messenger on them, as pods see them. `name` keeps two apart."""
         at = {kind: server.url for kind, server in self.servers.items()}
-        shared = f"redis://{at['redis']}/0"
+        if name not in self._messengers:
+            self._messengers.append(name)
+            self._create_database(name)
+        shared = f"redis://{at['redis']}/{self._messengers.index(name)}"
         login = f"{s3.ACCESS}:{s3.SECRET}@{s3.BUCKET}"
         return {
             "inbox": f"cassandra://{at['cassandra']}/{name}",
-            "directory": postgres.dsn(self.servers["postgres"]),
+            "directory": f"postgresql://{postgres.USER}@{at['postgres']}/{name}",
             "members": shared,
             "presence": shared,
             "limits": shared,
             "events": f"kafka://{at['kafka']}?partitions=4&replicas=1",
             "blobs": f"s3://{login}?endpoint=http://{at['s3']}&region={s3.REGION}",
         }
+
+    def _create_database(self, name: str) -> None:
+        create, server = str(postgres.fetch(print) / "createdb"), self.servers["postgres"]
+        where = ("-h", server.host, "-p", str(server.port), "-U", postgres.USER)
+        self._network.run(create, *where, name)
