@@ -123,7 +123,9 @@ class ClusterScreen(App[None]):
         self._orders.add(task)
         task.add_done_callback(self._orders.discard)
 
-    async def _carry_out(self, name: str, what: str, do: Callable[[str], Awaitable[object]]) -> None:
+    async def _carry_out(
+        self, name: str, what: str, do: Callable[[str], Awaitable[object]]
+    ) -> None:
         try:
             await do(name)
         except NoSuchPod:

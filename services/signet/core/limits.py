@@ -137,7 +137,7 @@ MOVE_PERIOD = 300.0  # of MAX_MOVES
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 60.0  # the longest wait
 BACKOFF_CALM = 60.0  # an open stream for so long starts n again
-# The longest wait of sends that were refused for now: streams are open then, and a try is one frame.
+# The longest wait of sends that were refused for now: streams are open, and a try is one frame.
 # Raise: after a long outage messages stay longer. Lower: more tries that a store has to refuse.
 SEND_BACKOFF_CAP = 8.0
 # Between two tries that somebody asks for while the back-off runs (a send, `reconnect`). Raise: who
@@ -377,7 +377,7 @@ DRAIN_GRACE = 5.0
 # The deadline that a second signal sets. Lower: streams are closed without being asked to move.
 LEAVE_AGAIN = 5.0
 # How long a process that has left may take to give everything back; then it ends all the same.
-# Raise: one whose store is away ends later. Lower: what was not sent yet (hints) is lost more often.
+# Raise: one whose store is away ends later. Lower: hints that wait are lost oftener.
 STOP_TIME = 10.0
 # How long keys goes on answering after it was asked to leave. Lower: who balances loads sends some
 # requests to a pod that is gone.
