@@ -1,5 +1,5 @@
 """What a plan may ask for. They are performed in order, up to the first write that fails; an order
-that a pod refuses or does not hear (DrainPod, UndrainPod) keeps none of the others.
+that a pod refuses or does not hear (DrainPod, UndrainPod, RebalancePod) keeps none of the others.
 
 Every one that shrinks, deletes or moves a partition carries the UID and resourceVersion it was
 decided on: an operator that is no longer the leader, or late, changes nothing (409).
@@ -70,6 +70,14 @@ class UndrainPod:
 
 
 @dataclass(frozen=True, slots=True)
+class RebalancePod:
+    """`POST /v1/rebalance`: those who belong elsewhere are told so once more."""
+
+    pod: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeletePod:
     """With its UID as the precondition. `force`: grace 0, of a pod whose node is lost."""
 
@@ -110,6 +118,7 @@ Action = (
     | SetPartition
     | DrainPod
     | UndrainPod
+    | RebalancePod
     | DeletePod
     | SetPoolReplicas
     | RunMigration

@@ -49,6 +49,11 @@ class Cache:
         """All clusters."""
         return list(self._indices.get("clusters", ()))
 
+    def of_class(self, operator_class: str) -> int:
+        """How many clusters an operator of that class looks after."""
+        found = filter(None, map(self.cluster, self.clusters()))
+        return sum(cluster["spec"]["operatorClass"] == operator_class for cluster in found)
+
     def cluster(self, key: Key) -> Object | None:
         """None: it is gone."""
         found = self._values("clusters", key)

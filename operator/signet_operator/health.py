@@ -11,9 +11,7 @@ REGISTRY = CollectorRegistry()
 
 LEADS = Gauge("signet_operator_leads", "1 on the replica that writes.", registry=REGISTRY)
 CLUSTERS = Gauge("signet_operator_clusters", "Clusters of this class.", registry=REGISTRY)
-LOOKS = Counter(
-    "signet_operator_looks_total", "Looks at a cluster.", ["result"], registry=REGISTRY
-)
+LOOKS = Counter("signet_operator_looks_total", "Looks at a cluster.", ["result"], registry=REGISTRY)
 LOOK_SECONDS = Histogram(
     "signet_operator_look_seconds", "How long a look at a cluster took.", registry=REGISTRY
 )
@@ -22,17 +20,22 @@ ACTIONS = Counter(
 )
 WRITES = Counter(
     "signet_operator_writes_total",
-    "Writing requests to the Kubernetes API, by what became of them.",
-    ["kind", "result"],
+    "Writing requests to the Kubernetes API: verb (or dry run), kind, and what became of them.",
+    ["verb", "kind", "result"],
     registry=REGISTRY,
 )
 
 
-def not_ready(filled: Callable[[], bool], leads: Callable[[], bool]) -> Callable[[], str]:
+def gauge(leads: Callable[[], bool], clusters: Callable[[], int]) -> None:
+    """What is asked for when somebody looks at /metrics."""
+    LEADS.set_function(leads)
+    CLUSTERS.set_function(clusters)
+
+
+def not_ready(filled: Callable[[], bool]) -> Callable[[], str]:
     """Why this replica could not take over now; '' when it could."""
 
     def say() -> str:
-        LEADS.set(leads())
         return "" if filled() else "the watches have not listed everything yet"
 
     return say

@@ -117,6 +117,8 @@ class Looker:
         seen = self._seen(spec, cluster, children, reports)
         refusal = await self._apply(key, spec, seen, trust)
         now = self._clock()
+        for told in trust.changed:
+            await self._writer.events.tell(spec, told, now)
         if refusal:
             seen = replace(seen, refused=refusal)
         made = plan.plan(spec, seen, now, budget=self._budget.left(key, self._cache))
@@ -202,6 +204,9 @@ class _Orders:
 
     async def undrain(self, pod: str, uid: str) -> None:
         await self._pods.undrain(self._of(pod, uid))
+
+    async def rebalance(self, pod: str, uid: str) -> None:
+        await self._pods.rebalance(self._of(pod, uid))
 
     def _of(self, pod: str, uid: str) -> Address:
         if uid not in self._addresses:

@@ -8,6 +8,7 @@ Whatever is lost of it is made anew, a little later: no step depends on it for b
 | `surge` | by tier: pods there were before its rollout |
 | `load` | by tier: the autoscaler's window |
 | `rolled` | by tier: the cluster's generation for which its template was right |
+| `rebalanced` | the last rebalance that a person asked for, and that has been done |
 | `schema`, `runs` | of the stores, and of the version whose pods were last all settled |
 """
 
@@ -31,6 +32,7 @@ class Memory:
     rolled: Mapping[Tier, int] = field(default_factory=dict)
     schema: str = ""
     runs: str = ""
+    rebalanced: str = ""
 
 
 def read(memory: Mapping[str, Any]) -> Memory:
@@ -42,6 +44,7 @@ def read(memory: Mapping[str, Any]) -> Memory:
         rolled={Tier(tier): int(number) for tier, number in _of(memory, "rolled")},
         schema=str(memory.get("schema", "")),
         runs=str(memory.get("runs", "")),
+        rebalanced=str(memory.get("rebalanced", "")),
     )
 
 
@@ -50,10 +53,11 @@ def write(found: Memory) -> dict[str, Any]:
     written: dict[str, Any] = {
         "drains": {uid: [round(o.deadline), o.rate] for uid, o in sorted(found.drains.items())},
         "surge": {str(tier): found.surge[tier] for tier in STATEFUL if tier in found.surge},
-        "load": {str(tier): found.load[tier].write() for tier in STATEFUL if tier in found.load},
+        "load": {str(tier): found.load[tier].write() for tier in Tier if tier in found.load},
         "rolled": {str(tier): found.rolled[tier] for tier in STATEFUL if tier in found.rolled},
         "schema": found.schema,
         "runs": found.runs,
+        "rebalanced": found.rebalanced,
     }
     return {key: value for key, value in written.items() if value}
 

@@ -7,12 +7,13 @@ comes, one step a tier; what is said of it. Nothing here knows time, chance or t
 from collections.abc import Mapping
 from dataclasses import replace
 
-from signet_operator import conditions, desired, memory, said, status, targets, tiers
+from signet_operator import conditions, desired, memory, rebalance, said, status, targets, tiers
 from signet_operator.actions import (
     Action,
     DeletePod,
     DrainPod,
     Plan,
+    RebalancePod,
     RunMigration,
     Scale,
     SetPartition,
@@ -45,6 +46,7 @@ _ORDER = (
     Tell,
     UndrainPod,
     DrainPod,
+    RebalancePod,
 )
 # Of rollouts, one tier after the other: who is called before who calls.
 ROLL_ORDER = (Tier.KEYS, Tier.ROUTER, Tier.GATEWAY)
@@ -72,11 +74,11 @@ def plan(
     rolling = {tier for tier, look in looks.items() if tiers.runs(look, noted.surge.get(tier))}
     tables = migrate(spec.version, seen, noted.runs, settled=not rolling, paused=spec.paused)
     steps = _steps(spec, seen, looks, wanted, noted, tables, budget)
-    actions = _sorted(
-        [*aims.actions, *tables.actions, *(a for step in steps.values() for a in step.actions)]
-    )
+    moves = rebalance.asked(spec, seen, noted.rebalanced, now)
+    stepped = [action for step in steps.values() for action in step.actions]
+    actions = _sorted([*aims.actions, *tables.actions, *stepped, *moves.actions])
     kept = _noted(spec, looks, wanted, noted, steps, tables, actions, now)
-    kept = replace(kept, load=aims.windows)
+    kept = replace(kept, load=aims.windows, rebalanced=moves.done)
     facts = said.Facts(spec, seen, looks, steps, tables, aims.pods, wanted, now)
     return Plan(
         actions=actions,

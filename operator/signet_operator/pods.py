@@ -72,6 +72,10 @@ class Pods:
         """Raises PodRefused: it is empty already, say, or a signal has asked it."""
         await self._call("POST", pod, "/v1/undrain", {})
 
+    async def rebalance(self, pod: Address) -> None:
+        """Raises PodRefused."""
+        await self._call("POST", pod, "/v1/rebalance", {})
+
     async def close(self) -> None:
         """End."""
         if self._session is not None:

@@ -7,7 +7,7 @@ there is there. Names of `settings` are those of docs/settings.md.
 from collections.abc import Mapping
 from typing import Any
 
-from signet_operator.names import Tier
+from signet_operator.names import REBALANCE, Tier
 from signet_operator.spec import (
     Autoscaling,
     Certificates,
@@ -60,6 +60,7 @@ def read(resource: Fields) -> ClusterSpec:
         hibernate=spec["hibernate"],
         operator_class=spec["operatorClass"],
         retain=tuple(spec["retain"]),
+        rebalance=(meta.get("annotations") or {}).get(REBALANCE, ""),
     )
 
 

@@ -140,6 +140,7 @@ class Operator:
         )
 
     async def _serve(self, leads: Callable[[], bool]) -> None:
-        pages = Pages(health.not_ready(lambda: self._cache.filled, leads), health.REGISTRY)
+        health.gauge(leads, lambda: self._cache.of_class(self._settings.operator_class))
+        pages = Pages(health.not_ready(lambda: self._cache.filled), health.REGISTRY)
         await pages.start(self._settings.host, self._settings.port)
         self._stack.push_async_callback(pages.stop)

@@ -190,3 +190,4 @@ class ClusterSpec:
     hibernate: bool = False
     operator_class: str = "default"
     retain: tuple[str, ...] = ()  # kinds of objects that a deletion leaves; empty: nothing
+    rebalance: str = ""  # the annotation REBALANCE: asked for at that time, and done once

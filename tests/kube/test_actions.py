@@ -10,6 +10,7 @@ from signet_operator.actions import (
     Action,
     DeletePod,
     DrainPod,
+    RebalancePod,
     RunMigration,
     Scale,
     SetPartition,
@@ -45,6 +46,11 @@ class Heard:
 
     async def undrain(self, pod: str, uid: str) -> None:
         self.orders.append(("undrain", pod, uid))
+
+    async def rebalance(self, pod: str, uid: str) -> None:
+        if self._deaf:
+            raise OSError("no route")
+        self.orders.append(("rebalance", pod, uid))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -139,6 +145,7 @@ async def test_a_write_that_is_late_ends_a_plan_and_a_deaf_pod_does_not(
     orders: Sequence[Action] = (
         UndrainPod("blue-gateway-0", "uid"),
         DrainPod("blue-gateway-1", "uid", 60, 5.0),
+        RebalancePod("blue-gateway-2", "uid"),
         SetPoolReplicas(Tier.GATEWAY, SET, 3),
     )
     done = await perform(by, blue, *orders, heard=heard)
@@ -208,7 +215,8 @@ async def test_who_does_not_lead_tells_pods_nothing_either(
 ) -> None:
     heard = Heard()
     async with writer(kube_api, blue.namespace, leads=lambda: False) as late:
-        for action in (DrainPod("blue-gateway-0", "uid", 60, 0.0), RunMigration("0.1")):
+        told = (DrainPod("blue-gateway-0", "uid", 60, 0.0), RebalancePod("blue-gateway-0", "uid"))
+        for action in (*told, RunMigration("0.1")):
             with pytest.raises(NotLeader):
                 await perform(late, blue, action, heard=heard)
     assert heard.orders == []

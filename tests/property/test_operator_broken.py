@@ -10,6 +10,7 @@ from signet_operator.actions import (
     DeletePod,
     DrainPod,
     Plan,
+    RebalancePod,
     Scale,
     SetPartition,
     SetTemplate,
@@ -127,6 +128,17 @@ def forgets_the_time_of_drains(
     return planned(spec, replace(seen, memory=memory), now, templates)
 
 
+def forgets_who_was_asked_to_rebalance(
+    spec: ClusterSpec, seen: Observed, now: float, templates: Mapping[Tier, Template]
+) -> Plan:
+    memory = {key: value for key, value in seen.memory.items() if key != "rebalanced"}
+    return planned(spec, replace(seen, memory=memory), now, templates)
+
+
+def never_rebalances(_seen: Observed, actions: list[Action]) -> list[Action]:
+    return [a for a in actions if not isinstance(a, RebalancePod)]
+
+
 BROKEN: dict[str, Planner] = {
     change.__name__: changing(change)
     for change in (
@@ -139,9 +151,15 @@ BROKEN: dict[str, Planner] = {
         forgets_what_has_failed,
         never_brings_back,
         forces_whoever_is_away,
+        never_rebalances,
     )
 } | {
-    planner.__name__: planner for planner in (takes_draining_for_empty, forgets_the_time_of_drains)
+    planner.__name__: planner
+    for planner in (
+        takes_draining_for_empty,
+        forgets_the_time_of_drains,
+        forgets_who_was_asked_to_rebalance,
+    )
 }
 
 
@@ -182,11 +200,18 @@ def loses_a_node(world: World) -> None:
     assert world.serving() == [0, 1, 2, 3], world.why()
 
 
+def rebalances(world: World) -> None:
+    world.ask(replace(world.asked, rebalance="2027-01-15T08:00:00+00:00"))
+    world.run(60)
+    for pod in world.kube.of(Tier.GATEWAY):
+        assert pod.rebalanced == [world.asked.rebalance], pod.name
+
+
 def found_out(planner: Planner) -> str:
     """What goes wrong in a day with this planner; '' nothing."""
     world = World.of(cluster(4), steady(700), planner=planner)
     try:
-        for happens in (scales_in_and_out, rolls, fails, loses_a_node):
+        for happens in (scales_in_and_out, rolls, fails, loses_a_node, rebalances):
             happens(world)
             if world.kube.broken:
                 return f"{happens.__name__}: {world.kube.broken[0]}"

@@ -17,6 +17,7 @@ from signet_operator.actions import (
     Action,
     DeletePod,
     DrainPod,
+    RebalancePod,
     RunMigration,
     Scale,
     SetPartition,
@@ -316,6 +317,8 @@ class Kube:
                 self._drain(action)
             case UndrainPod():
                 self._pod(action.uid).undrain()
+            case RebalancePod():
+                self._rebalance(self._pod(action.uid))
             case RunMigration():
                 self.jobs.setdefault(action.schema, (self.now, action.schema))
         self.writes.append(action)
@@ -332,6 +335,12 @@ class Kube:
         if uid not in self.pods:
             raise Conflict(uid)
         return self.pods[uid]
+
+    def _rebalance(self, pod: SimPod) -> None:
+        """Each time costs people a move: once for each time that a person has asked."""
+        if self.spec.rebalance in pod.rebalanced:
+            self.broken.append(f"{self.now:.0f} {pod.name} rebalanced again")
+        pod.rebalanced.append(self.spec.rebalance)
 
     def _delete(self, action: DeletePod) -> None:
         pod = self._pod(action.uid)

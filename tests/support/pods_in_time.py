@@ -4,7 +4,7 @@ A pod behaves as its template says: `good`, `crashes`, `no-image`, `never-ready`
 drain is that of services/signet/core/drain.py (V1 to V6), with streams as numbers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from signet_operator.names import Tier
 from signet_operator.observed import Report, Stage
@@ -48,6 +48,7 @@ class SimPod:
     moved: float = 0.0
     node_up: bool = True
     seen_alive_at: float = 0.0
+    rebalanced: list[str] = field(default_factory=list)  # what it was asked for, each time
 
     # --- what the API says of it ---------------------------------------------------------------
 

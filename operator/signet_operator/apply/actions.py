@@ -14,6 +14,7 @@ from signet_operator.actions import (
     Action,
     DeletePod,
     DrainPod,
+    RebalancePod,
     RunMigration,
     Scale,
     SetPartition,
@@ -26,17 +27,20 @@ from signet_operator.apply.calls import Calls, Conflict, Refused, Unavailable
 from signet_operator.apply.events import Events
 from signet_operator.apply.kinds import Object
 from signet_operator.desired import job, pool
+from signet_operator.health import ACTIONS
 from signet_operator.spec import ClusterSpec
 
 HASH = "/metadata/annotations/" + names.TEMPLATE_HASH.replace("~", "~0").replace("/", "~1")
 
 
 class Orders(Protocol):
-    """What pods are told at their admin ports. Both raise OSError, or the adapter's own error."""
+    """What pods are told at their admin ports. All raise OSError, or the adapter's own error."""
 
     async def drain(self, pod: str, uid: str, deadline_s: float, rate: float) -> None: ...
 
     async def undrain(self, pod: str, uid: str) -> None: ...
+
+    async def rebalance(self, pod: str, uid: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +74,11 @@ class Actions:
                 return Done(performed, f"{_said(action)}: {conflict}", late=True)
             except self._refuses as error:
                 refused = refused or f"{_said(action)}: {error}"
-                if not isinstance(action, DrainPod | UndrainPod):
+                if not isinstance(action, DrainPod | UndrainPod | RebalancePod):
                     return Done(performed, refused)
                 continue
             performed += 1
+            ACTIONS.labels(type(action).__name__).inc()
         return Done(performed, refused)
 
     async def _one(
@@ -100,6 +105,9 @@ class Actions:
             case UndrainPod(name, uid):
                 self._calls.must_lead()
                 await orders.undrain(name, uid)
+            case RebalancePod(name, uid):
+                self._calls.must_lead()
+                await orders.rebalance(name, uid)
             case Tell():
                 await self._events.tell(spec, action, now)
 

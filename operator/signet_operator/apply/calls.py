@@ -14,8 +14,10 @@ from kubernetes.aio.client import ApiClient
 
 from signet_operator import names
 from signet_operator.apply.kinds import KINDS, Object, path
+from signet_operator.health import WRITES
 
 APPLY = "application/apply-patch+yaml"
+JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 LIST_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -104,21 +106,21 @@ class Calls:
         query = {"fieldManager": manager, "force": "true"} | _dry(dry)
         where = path(obj["kind"], meta["namespace"], meta["name"], sub)
         accept = METADATA if metadata else ""
-        return await self._write("PATCH", where, query, obj, APPLY, accept, dry)
+        return await self._write(obj["kind"], "PATCH", where, query, obj, APPLY, accept, dry)
 
     async def create(self, obj: Object, *, manager: str, dry: bool = False) -> Object:
         """Raises Conflict: there is one."""
         where = path(obj["kind"], obj["metadata"]["namespace"])
         query = {"fieldManager": manager} | _dry(dry)
         accept = METADATA if obj["kind"] == "Secret" else ""
-        return await self._write("POST", where, query, obj, "application/json", accept, dry)
+        return await self._write(obj["kind"], "POST", where, query, obj, JSON, accept, dry)
 
     async def replace(self, obj: Object, *, dry: bool = False) -> Object:
         """The whole object, at its resourceVersion."""
         meta = obj["metadata"]
         where = path(obj["kind"], meta["namespace"], meta["name"])
         query = {"fieldManager": names.MANAGER} | _dry(dry)
-        return await self._write("PUT", where, query, obj, "application/json", "", dry)
+        return await self._write(obj["kind"], "PUT", where, query, obj, JSON, "", dry)
 
     async def patch(
         self, kind: str, namespace: str, name: str, operations: Sequence[Mapping[str, Any]]
@@ -126,7 +128,7 @@ class Calls:
         """JSON Patch (RFC 6902). One that gives another UID is a Conflict, too."""
         where, query = path(kind, namespace, name), {"fieldManager": names.MANAGER}
         try:
-            return await self._write("PATCH", where, query, list(operations), JSON_PATCH)
+            return await self._write(kind, "PATCH", where, query, list(operations), JSON_PATCH)
         except Refused as refused:
             if "metadata.uid" in str(refused):
                 raise Conflict(refused.status, str(refused)) from None
@@ -148,13 +150,14 @@ class Calls:
         if now:
             body["gracePeriodSeconds"] = 0
         try:
-            await self._write("DELETE", path(kind, namespace, name), {}, body, "application/json")
+            await self._write(kind, "DELETE", path(kind, namespace, name), {}, body, JSON)
         except Conflict as conflict:
             if conflict.status != 404:
                 raise
 
     async def _write(
         self,
+        kind: str,
         verb: str,
         where: str,
         query: Mapping[str, str],
@@ -166,12 +169,19 @@ class Calls:
         self.must_lead()
         sent = "dry run" if dry else verb
         self.sent[sent] = self.sent.get(sent, 0) + 1
+        result = "unavailable"
         try:
-            return await self._call(verb, where, query, body, content, accept)
+            written = await self._call(verb, where, query, body, content, accept)
+            result = "done"
+            return written
         except Refused as refused:
+            result = "refused"
             if refused.status in {404, 409}:
+                result = "conflict"
                 raise Conflict(refused.status, str(refused)) from None
             raise
+        finally:
+            WRITES.labels(sent, kind, result).inc()
 
     def must_lead(self) -> None:
         """Before anything is told to a pod. Raises NotLeader."""

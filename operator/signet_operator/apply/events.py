@@ -29,6 +29,7 @@ class Reason(StrEnum):
     DRAIN_DEADLINE = "DrainDeadline"
     LOST_POD = "LostPod"
     MIGRATION_BEGUN = "MigrationBegun"
+    REBALANCE_ASKED = "RebalanceAsked"
     REFUSED = "Refused"
     REPLICAS_OUT_OF_BOUNDS = "ReplicasOutOfBounds"
     ROLLOUT_BEGUN = "RolloutBegun"

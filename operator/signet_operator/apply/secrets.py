@@ -17,7 +17,9 @@ from typing import Any
 
 from signet_operator import certificates as ca
 from signet_operator import names
+from signet_operator.actions import Tell
 from signet_operator.apply.calls import Calls, Conflict, Refused
+from signet_operator.apply.events import Reason
 from signet_operator.apply.kinds import Object
 from signet_operator.certificates import Decision, Leaf, Pair, PodTrust, Terms
 from signet_operator.desired import bundle, secret
@@ -28,6 +30,9 @@ from signet_operator.spec import ClusterSpec, Issuer
 CLUSTER_UID = f"{names.GROUP}/cluster-uid"  # label of an authority
 CLUSTER = f"{names.GROUP}/cluster"  # annotation of an authority: the cluster's namespace and name
 LOOK_S = 300.0  # what is in memory is read again: nobody watches Secrets
+FIRST = "An authority of the cluster's own was made, which signs its pods' certificates."
+ADDED = "A new authority is to be in the bundle of all pods before it signs anything."
+REMOVED = "All pods show certificates of the new authority; the older one is gone."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Trust:
 
     client: ssl.SSLContext | None = None
     objects: tuple[Object, ...] = ()
-    changed: tuple[str, ...] = ()  # what was done, in words for an Event
+    changed: tuple[Tell, ...] = ()  # what was done, to be told
 
 
 @dataclass(slots=True)
@@ -154,26 +159,27 @@ class Secrets:
         self, spec: ClusterSpec, known: _Known, pods: tuple[PodTrust, ...], now: float
     ) -> Trust:
         terms = terms_of(spec)
-        said: list[str] = []
+        told: list[Tell] = []
         decision = _decide(known, pods, terms, now)
         if decision.add_authority:
+            first = not known.authorities
             made = ca.make_authority(f"{int(now)} of {spec.namespace}/{spec.name}", terms, now)
             await self._keep(spec, known, (*known.authorities, made))
-            said.append("A new authority is in the bundle of all pods before it signs anything.")
+            told.append(Tell(Reason.AUTHORITY_ADDED, FIRST if first else ADDED))
             decision = _decide(known, pods, terms, now)
         if decision.drop_older:
             await self._keep(spec, known, known.authorities[-1:])
-            said.append("All pods show certificates of the new authority; the older one is gone.")
+            told.append(Tell(Reason.AUTHORITY_REMOVED, REMOVED))
             decision = _decide(known, pods, terms, now)
         for tier in decision.sign:
             await self._sign(spec, known, tier, decision.signer, now)
         if decision.sign:
-            said.append(f"New certificates for {', '.join(map(str, decision.sign))}.")
+            tiers = ", ".join(map(str, decision.sign))
+            told.append(Tell(Reason.CERTIFICATES_RENEWED, f"New certificates for {tiers}."))
         text = ca.bundle(pair.certificate for pair in known.authorities)
         client = self._client(spec, known, decision.signer, text, now)
-        return Trust(
-            client, (bundle.bundle(spec, text.decode(), _written(known.leaves)),), tuple(said)
-        )
+        noted = bundle.bundle(spec, text.decode(), _written(known.leaves))
+        return Trust(client, (noted,), tuple(told))
 
     async def _keep(self, spec: ClusterSpec, known: _Known, authorities: tuple[Pair, ...]) -> None:
         """As the only writer: whoever has written meanwhile is read first, at the next look."""

@@ -38,13 +38,16 @@ def template_hash(spec: ClusterSpec, tier: Tier) -> str:
 
 
 def target(spec: ClusterSpec, tier: Tier, seen: Observed) -> int:
-    """How many pods a tier begins with, and how many push always has; none in hibernation."""
+    """How many pods a tier begins with, and how many push always has; none in hibernation.
+
+    What its pool says, but for mode fixed, where the pool only follows (targets.py).
+    """
     if spec.hibernate:
         return 0
     asked = spec.tiers[tier]
-    wish = asked.replicas
-    if asked.autoscaling.mode is Mode.EXTERNAL and tier in seen.pools:
-        wish = seen.pools[tier].replicas
+    follows = asked.autoscaling.mode is Mode.FIXED and not spec.paused
+    says = follows or tier not in seen.pools
+    wish = asked.replicas if says else seen.pools[tier].replicas
     return min(max(wish, asked.autoscaling.minimum), asked.autoscaling.maximum)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from signet_operator import names
-from signet_operator.desired import objects, service, stateful_set, target, template, template_hash
+from signet_operator.desired import objects, service, stateful_set, template, template_hash
 from signet_operator.desired.certificate import host_names
 from signet_operator.desired.meta import pod_host
 from signet_operator.names import STATEFUL, Tier
@@ -245,13 +245,30 @@ def test_pods_that_are_there_stay_while_tables_are_changed() -> None:
     assert kinds.count("Deployment") == 1
 
 
-def test_push_has_what_its_pool_says_where_others_write_it() -> None:
-    pools = {Tier.PUSH: Pool("blue-push", "uid", "1", 40)}
-    assert target(plain(), Tier.PUSH, Observed(pools=pools)) == 2
-    scaling = Autoscaling(mode=Mode.EXTERNAL, minimum=1, maximum=8)
-    external = with_tier(plain(), Tier.PUSH, autoscaling=scaling)
-    assert target(external, Tier.PUSH, Observed(pools=pools)) == 8
-    assert target(replace(external, hibernate=True), Tier.PUSH, Observed(pools=pools)) == 0
+def push_workers(spec: ClusterSpec, pool: int) -> int:
+    pools = {Tier.PUSH: Pool("blue-push", "uid", "1", pool)}
+    made = objects(spec, Observed(pools=pools, schema="0.1"))
+    [replicas] = [one["spec"]["replicas"] for one in made if one["kind"] == "Deployment"]
+    return int(replicas)
+
+
+def test_push_has_what_the_cluster_says_where_it_is_fixed() -> None:
+    assert push_workers(plain(), 40) == 2
+    assert push_workers(with_tier(plain(), Tier.PUSH, replicas=5), 2) == 5
+    assert push_workers(replace(plain(), hibernate=True), 2) == 0
+
+
+@pytest.mark.parametrize("mode", [Mode.BUILTIN, Mode.EXTERNAL])
+def test_push_has_what_its_pool_says_within_bounds_where_others_write_it(mode: Mode) -> None:
+    scaling = Autoscaling(mode=mode, minimum=1, maximum=8)
+    spec = with_tier(plain(), Tier.PUSH, autoscaling=scaling)
+    assert [push_workers(spec, pool) for pool in (0, 3, 40)] == [1, 3, 8]
+    assert push_workers(replace(spec, hibernate=True), 3) == 0
+
+
+def test_push_stays_as_it_is_while_the_cluster_is_paused() -> None:
+    changed = with_tier(replace(plain(), paused=True), Tier.PUSH, replicas=5)
+    assert push_workers(changed, 2) == 2
 
 
 def test_a_template_changes_with_its_settings_and_its_image_and_not_by_itself() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from signet_operator import memory
 from signet_operator.actions import SetPoolReplicas, Tell
 from signet_operator.autoscale import Window
 from signet_operator.names import Tier
@@ -94,6 +95,40 @@ def test_a_rate_counts_as_well_as_people() -> None:
     crowd = [pod(0, report=report(1, rates={"open_rate": 1_600.0}))]
     first = aim(spec(Mode.BUILTIN, replicas=1), with_pool(1, *crowd))
     assert first.windows[Tier.GATEWAY].above == ((NOW, 4),)
+
+
+def push(mode: Mode, **changed: int) -> ClusterSpec:
+    auto = Autoscaling(mode=mode, maximum=6, target_cpu_percent=50)
+    tier = clusters.tier(Tier.PUSH, autoscaling=auto, **changed)
+    return clusters.plain(tiers={Tier.PUSH: tier})
+
+
+def workers(*cpu_percent: float) -> Observed:
+    pods = [
+        pod(-1, tier=Tier.PUSH, name=f"push-{n}", report=report(0, rates={"cpu_percent": cpu}))
+        for n, cpu in enumerate(cpu_percent)
+    ]
+    return observed(*pods, pools={Tier.PUSH: pool(len(pods), Tier.PUSH)})
+
+
+def test_a_change_of_push_replicas_reaches_its_pool_in_fixed_and_in_no_other_mode() -> None:
+    found = aim(push(Mode.FIXED, replicas=5), workers(10.0, 10.0))
+    assert (found.pods[Tier.PUSH], writes(found)) == (5, [5])
+    for mode in (Mode.BUILTIN, Mode.EXTERNAL):
+        found = aim(push(mode, replicas=5), workers(40.0, 40.0))
+        assert (found.pods[Tier.PUSH], writes(found)) == (2, [])
+
+
+def test_push_follows_its_cpu_over_looks_that_know_only_what_was_noted() -> None:
+    asked, seen = push(Mode.BUILTIN), workers(90.0, 90.0)
+    noted: dict[str, object] = {}
+    for passed in (0, 5, 10):
+        windows = memory.read(noted).load
+        found = targets(asked, seen, windows, NOW + passed, busy=False)
+        assert writes(found) == []
+        noted = memory.write(memory.Memory(load=found.windows))
+    found = targets(asked, seen, memory.read(noted).load, NOW + 15, busy=False)
+    assert (found.pods[Tier.PUSH], writes(found)) == (4, [4])
 
 
 def test_bounds_are_those_of_the_pool_and_not_of_the_stateful_set() -> None:
