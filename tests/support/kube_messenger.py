@@ -23,7 +23,7 @@ NODE_PORTS = {
     "api": {"rest": 30412, "grpc": 30413},
 }
 PATIENCE_S = 240.0  # for what takes seconds on a quiet machine
-SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "1Gi"}}
+SMALL = {"requests": {"cpu": "150m", "memory": "32Mi"}, "limits": {"memory": "1Gi"}}
 STORES = ("inbox", "directory", "members", "presence", "limits", "events")
 RATE = 2  # reconnects a second that a draining gateway may ask for
 

@@ -1,0 +1,93 @@
+"""Operators that die, or are late, in the middle of a scale-in: it ends as if nothing had been."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.kube_messenger import SYSTEM, Messenger
+from tests.support.kube_people import people
+from tests.support.kube_processes import process, stopped
+from tests.support.kube_sight import watched
+
+pytestmark = [pytest.mark.lane("kube"), pytest.mark.timeout(900)]
+STEP_S = 0.7
+LOST = 6  # the exit status of one that is not the leader any more
+LABEL = "app.kubernetes.io/name=signet-operator"
+
+
+def leader(chat: Messenger) -> str:
+    """The pod that holds the lease; '' nobody."""
+    found = chat.kube.kubectl.get("lease", "-n", SYSTEM)["items"]
+    return str(found[0]["spec"].get("holderIdentity") or "") if found else ""
+
+
+def replicas(chat: Messenger) -> int:
+    """Of the gateways' StatefulSet."""
+    return int(chat.get("sts", "chat-gateway")["spec"]["replicas"])
+
+
+def draining(chat: Messenger) -> bool:
+    """A scale-in is in its middle."""
+    return bool((chat.get("msgp", "chat-gateway").get("status") or {}).get("draining"))
+
+
+def kill_leader(chat: Messenger) -> None:
+    """At once, as a node that dies kills; another one leads when this returns."""
+    dead = chat.until("a leader", lambda: leader(chat))
+    kill = ("delete", "pod", "-n", SYSTEM, dead, "--force", "--grace-period=0")
+    chat.kube.kubectl(*kill, "--ignore-not-found")
+    chat.until("another leader", lambda: leader(chat) not in {"", dead})
+
+
+async def test_killed_again_and_again(chat: Messenger, tmp_path: Path) -> None:
+    kills = 0
+
+    def kill_until_it_is_done() -> None:
+        nonlocal kills
+        while replicas(chat) > 1:
+            kill_leader(chat)
+            kills += 1
+            time.sleep(STEP_S * kills)  # each time the next one comes further
+
+    try:
+        async with people(chat, tmp_path) as some:
+            with watched(chat) as sight:
+                chat.patch({"gateway": {"replicas": 1}})
+                await some.meanwhile(kill_until_it_is_done)
+                await some.meanwhile(lambda: chat.await_ready(gateways=1))
+    finally:
+        chat.patch({"gateway": {"replicas": 3}})
+    assert kills >= 2
+    assert sight.shrunk_under_streams() == []
+
+
+async def test_a_leader_that_was_stopped_past_its_lease_writes_nothing(
+    chat: Messenger, tmp_path: Path
+) -> None:
+    late = chat.until("a leader", lambda: leader(chat))
+    try:
+        async with people(chat, tmp_path) as some:
+            with watched(chat) as sight:
+                chat.patch({"gateway": {"replicas": 1}})
+                await some.meanwhile(lambda: chat.until("a drain", lambda: draining(chat)))
+                it = process("SIGNET_OPERATOR_NAME", late, str(chat.kube.folder))
+                with stopped(it):
+                    await some.meanwhile(
+                        lambda: chat.until("another leader", lambda: leader(chat) not in {"", late})
+                    )
+                await some.meanwhile(lambda: chat.until("its end", lambda: ended(chat, late)))
+                await some.meanwhile(lambda: chat.await_ready(gateways=1))
+    finally:
+        chat.patch({"gateway": {"replicas": 3}})
+    assert ended(chat, late)["exitCode"] == LOST
+    assert sight.shrunk_under_streams() == []
+    assert chat.find("sts", "chat-gateway")["spec"]["replicas"] in {1, 3}
+
+
+def ended(chat: Messenger, pod: str) -> Any:
+    """How the process before this one ended; empty while it has not."""
+    found = chat.kube.kubectl.get("pod", "-n", SYSTEM, pod)
+    states = found["status"].get("containerStatuses") or [{}]
+    return (states[0].get("lastState") or {}).get("terminated") or {}
