@@ -66,6 +66,10 @@ def data(blue: OneCluster, name: str) -> dict[str, bytes]:
     return {key: base64.b64decode(value) for key, value in found.items()}
 
 
+def reasons(trust: Trust) -> list[str]:
+    return [told.reason for told in trust.changed]
+
+
 def leaf(blue: OneCluster, tier: Tier = Tier.ROUTER) -> str:
     return ca.fingerprint(data(blue, f"blue-{tier}-tls")["tls.crt"])
 
@@ -79,6 +83,7 @@ async def test_a_cluster_gets_keys_and_certificates_once(
     blue: OneCluster, by: Writer, look: Looks
 ) -> None:
     trust = await look(NOW)
+    assert reasons(trust) == ["AuthorityAdded", "CertificatesRenewed"]
     assert isinstance(trust.client, ssl.SSLContext)
     assert len(authorities(blue)) == 1
     assert ca.fingerprint(look.bundle) == authorities(blue)[0]
@@ -102,6 +107,34 @@ async def test_a_certificate_is_renewed_before_its_end(blue: OneCluster, look: L
     assert leaf(blue) != first
 
 
+def without_note(noted: Object | None, version: str) -> Object:
+    """As a person leaves the bundle, and a watch then tells it."""
+    assert noted is not None
+    meta = {**noted["metadata"], "annotations": {}, "resourceVersion": version}
+    return {**noted, "metadata": meta}
+
+
+async def test_who_takes_the_note_away_gets_all_certificates_anew_and_once(
+    blue: OneCluster, by: Writer, look: Looks
+) -> None:
+    await look(NOW)
+    first = {tier: leaf(blue, tier) for tier in Tier}
+    blue.by_hand("delete", "secret", f"blue-{Tier.ROUTER}-tls")
+    assert (await look(NOW + 1)).changed == ()  # nobody reads it
+    noted = look.noted
+    look.noted = without_note(noted, "7")
+    assert reasons(await look(NOW + 2)) == ["CertificatesRenewed"]
+    second = {tier: leaf(blue, tier) for tier in Tier}
+    assert not set(first.values()) & set(second.values())
+    look.noted = without_note(noted, "7")  # the watch is late
+    assert (await look(NOW + 3)).changed == ()
+    look.noted = without_note(noted, "7")
+    assert (await look(NOW + 3 + LOOK_S + 1)).changed == ()
+    async with writer(blue.kube, blue.namespace) as next_life:
+        look.noted = without_note(noted, "9")
+        assert reasons(await look(NOW + 4, by=next_life)) == ["CertificatesRenewed"]
+
+
 async def test_a_new_authority_is_in_the_bundle_before_it_signs_and_the_old_one_goes_last(
     blue: OneCluster, look: Looks
 ) -> None:
@@ -109,7 +142,8 @@ async def test_a_new_authority_is_in_the_bundle_before_it_signs_and_the_old_one_
     old = authorities(blue)
     now = NOW + 9.5 * ca.YEAR_S
     silent = PodTrust(Tier.ROUTER, "", "")
-    await look(now, silent)  # certificates are due, too
+    # certificates are due, too, and are of the older one
+    assert reasons(await look(now, silent)) == ["AuthorityAdded", "CertificatesRenewed"]
     assert len(authorities(blue)) == 2
     assert authorities(blue)[0] == old[0]
     signed = leaf(blue)
@@ -119,7 +153,7 @@ async def test_a_new_authority_is_in_the_bundle_before_it_signs_and_the_old_one_
     assert leaf(blue) != signed
     assert len(authorities(blue)) == 2
     shows = PodTrust(Tier.ROUTER, ca.bundle_hash(look.bundle), leaf(blue))
-    await look(now + 3, shows)
+    assert reasons(await look(now + 3, shows)) == ["AuthorityRemoved"]
     [left] = authorities(blue)
     assert left != old[0]
     assert ca.fingerprint(look.bundle) == left

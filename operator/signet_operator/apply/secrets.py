@@ -1,7 +1,8 @@
 """Secrets that the operator makes: keys that pods share, authorities, certificates.
 
 What may be relied upon: Secrets in a cluster's namespace are written and never read; what must be
-known of a certificate is noted in the ConfigMap of the bundle. An authority's key is in the
+known of a certificate is noted in the ConfigMap of the bundle; whoever takes the note away asks for
+all of them anew. An authority's key is in the
 operator's own namespace. Where cert-manager makes the certificates, the operator reads one Secret:
 the one that was made for itself.
 """
@@ -55,6 +56,7 @@ class _Known:
     client: ssl.SSLContext | None = None
     client_of: tuple[str, ...] = ()  # bundle and signer that `client` was made with
     client_until: float = 0.0
+    asked_by: str | None = None  # resourceVersion of the bundle by which a person has asked
 
 
 class Secrets:
@@ -76,7 +78,10 @@ class Secrets:
         known = self._known.get(spec.uid)
         if known is None or now - known.read_at > LOOK_S:
             leaves = known.leaves if known else leaves_of(noted)
+            asked_by = known.asked_by if known else None
             known = self._known[spec.uid] = await self._read(spec, leaves, now)
+            known.asked_by = asked_by
+        _forget_if_asked(known, noted)
         match spec.certificates.issuer:
             case Issuer.OPERATOR:
                 return await self._own(spec, known, tuple(pods), now)
@@ -278,6 +283,20 @@ def _written(leaves: Mapping[Tier, Leaf]) -> str:
             for tier, leaf in sorted(leaves.items())
         }
     )
+
+
+def _forget_if_asked(known: _Known, noted: Object | None) -> None:
+    """Our bundle always has its note: where it is gone, a person wants all certificates anew.
+
+    Once: a watch tells late that the note is there again.
+    """
+    meta = (noted or {}).get("metadata", {})
+    if not meta or bundle.CERTIFICATES in (meta.get("annotations") or {}):
+        return
+    version = str(meta.get("resourceVersion", ""))
+    if version != known.asked_by:
+        known.asked_by = version
+        known.leaves.clear()
 
 
 def leaves_of(noted: Object | None) -> dict[Tier, Leaf]:
