@@ -115,6 +115,29 @@ def test_a_cluster_is_made_with_the_rights_of_the_chart(
     assert names_of(kube, "networkpolicy", namespace)
 
 
+def test_what_it_did_about_certificates_is_told(
+    kube: KubeApi, operator: Path, namespace: str
+) -> None:
+    def told() -> set[str]:
+        events = kube.kubectl.get("events.events.k8s.io", "-n", namespace)["items"]
+        return {event["reason"] for event in events if event["regarding"]["name"] == "chat"}
+
+    until(lambda: {"AuthorityAdded", "CertificatesRenewed"} <= told(), operator)
+
+
+def test_who_takes_the_note_of_certificates_away_gets_them_anew(
+    kube: KubeApi, operator: Path, namespace: str
+) -> None:
+    def certificate() -> str:
+        found = kube.kubectl.get("secret", "chat-keys-tls", "-n", namespace)
+        return str(found["data"]["tls.crt"])
+
+    first = certificate()
+    note = "messaging.signet.dev/certificates-"
+    kube.kubectl("annotate", "configmap", "chat-bundle", "-n", namespace, note)
+    until(lambda: certificate() != first, operator)
+
+
 def test_nothing_that_it_tried_was_forbidden(kube: KubeApi, operator: Path, namespace: str) -> None:
     clusters = Resources(kube.kubeconfig, CLUSTERS, namespace)
     clusters.merge("chat", {"spec": {"gateway": {"replicas": 3}, "networkPolicy": False}})
