@@ -8,6 +8,12 @@ from tests.support.lanes.kube.programs import fake
 from tests.support.lanes.server import Server, accepts, free_port
 
 HOLDS = {"cpu": "256", "memory": "1Ti", "pods": "1000"}
+# kwok's heartbeat of nodes, and ours: the lane takes a node for lost sooner (api.NODE_GRACE_S), and
+# then none of its pods is ready any more.
+HEARTBEAT = {
+    "durationMilliseconds: 20000": "durationMilliseconds: 3000",
+    "jitterDurationMilliseconds: 25000": "jitterDurationMilliseconds: 4000",
+}
 
 
 class Kwok(Server):
@@ -17,10 +23,12 @@ class Kwok(Server):
         program, stages = fake(print)
         folder.mkdir()
         port = free_port()
+        own = folder / "stages.yaml"
+        own.write_text(_often(stages.read_text()))
         command = [
             str(program),
             "--manage-all-nodes",
-            f"--config={stages}",
+            f"--config={own}",
             f"--kubeconfig={kubeconfig}",
             f"--server-address=127.0.0.1:{port}",
         ]
@@ -40,3 +48,10 @@ class Kwok(Server):
                 "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
                 "status": {"allocatable": HOLDS, "capacity": HOLDS},
             }
+
+
+def _often(stages: str) -> str:
+    for kwoks, ours in HEARTBEAT.items():
+        assert kwoks in stages, f"kwok's stages have no {kwoks}"
+        stages = stages.replace(kwoks, ours)
+    return stages
