@@ -19,6 +19,8 @@ REQUIRE = os.environ.get("SIGNET_REQUIRE_LANES", "") == "all"
 RAN: Counter[str] = Counter()
 MISSING: dict[str, str] = {}
 LANE_TIMEOUT_S = 240  # the first test of a lane starts its server, on a busy machine for a minute
+# A whole Kubernetes runs to the end of the session: nothing else is to run beside it.
+LAST = {"kube-api": 1, "kwok": 1, "kube": 2}
 UNAVAILABLE: dict[str, str] = {}  # lanes that were asked for, tried, and could not be fetched
 
 
@@ -37,6 +39,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         kept = [item for item in items if lane_of(item) in wanted]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
+    items.sort(key=lambda item: LAST.get(lane_of(item) or "", 0))
     for item in items:
         if lane_of(item) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LANE_TIMEOUT_S))

@@ -11,7 +11,7 @@ from tests.support.kube_metrics import MetricsApi
 from tests.support.kube_people import people
 from tests.support.kube_sight import Sight, watched
 
-pytestmark = [pytest.mark.lane("kube"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lane("kube"), pytest.mark.timeout(420)]
 WINDOW_S = 3.0
 
 

@@ -9,7 +9,6 @@ from signet_operator.spec import ClusterSpec
 # What whoever stands before a port has to know of it.
 PROTOCOLS = {"websocket": "kubernetes.io/ws", "grpc": "kubernetes.io/h2c", "rest": "http"}
 TLS_PROTOCOLS = {"websocket": "kubernetes.io/wss", "grpc": "https"}
-FROM_OUTSIDE = {"LoadBalancer", "NodePort"}
 
 
 def headless(spec: ClusterSpec, tier: Tier) -> Object:
@@ -45,8 +44,10 @@ def api(spec: ClusterSpec) -> Object:
 def _exposed(spec: ClusterSpec, made: Object) -> Object:
     exposure = spec.exposure
     made["spec"]["type"] = exposure.service_type
-    if exposure.service_type in FROM_OUTSIDE:
-        made["spec"]["externalTrafficPolicy"] = "Local"  # clients' addresses; no second hop
+    if exposure.service_type == "LoadBalancer":
+        # clients' addresses and no second hop; balancers ask nodes whether a pod is there, while
+        # whoever dials a NodePort of a node without one would get no answer
+        made["spec"]["externalTrafficPolicy"] = "Local"
     if exposure.annotations:
         made["metadata"]["annotations"] = dict(exposure.annotations)
     return made
