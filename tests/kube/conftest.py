@@ -11,8 +11,7 @@ from tests.support.lanes.helm import engine
 from tests.support.lanes.kube import Kube, KubeApi, api
 from tests.support.lanes.kube.stores import KubeStores
 
-
-# Written and typed, and never yet run to their ends on the lane: `pytest tests/kube/<file>` runs one.
+# Written and typed, and not yet run to their ends on the lane: `pytest tests/kube/<file>` runs one.
 # Whoever has seen a file pass takes it off this list.
 collect_ignore = [
     "test_api_away.py",
