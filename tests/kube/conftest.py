@@ -18,6 +18,7 @@ collect_ignore = [
     "test_lost_node.py",
     "test_operators.py",
     "test_rollouts.py",
+    "test_scale_in.py",
 ]
 
 
