@@ -109,6 +109,10 @@ class GrpcLink:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._call.cancel()
         await self._channel.close()
+        # A call that is still referred to keeps the connection open: here, from the tasks' frames,
+        # until the next collection of cycles, which is rare (pod.GC_THRESHOLD).
+        self._tasks.clear()
+        del self._call
 
     def _end(self) -> None:
         if not self._over:
