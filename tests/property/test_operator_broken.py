@@ -24,6 +24,8 @@ from tests.support.operating import Planner, World, cluster, planned, steady, wi
 
 Change = Callable[[Observed, list[Action]], list[Action]]
 
+pytestmark = pytest.mark.timeout(600)  # many days in virtual time
+
 
 def changing(change: Change) -> Planner:
     """The plan, its actions changed."""

@@ -6,6 +6,7 @@ operator sees what they last said. Rule numbers are those of signet_operator/cer
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from signet_operator.names import Tier
 DAY = 86_400
 TIERS = (Tier.GATEWAY, Tier.ROUTER)
 TERMS = Terms(90 * DAY, 30 * DAY, {tier: (f"*.{tier}.svc", f"{tier}.svc") for tier in TIERS})
+
+pytestmark = pytest.mark.timeout(600)  # many days in virtual time
 
 
 @dataclass
