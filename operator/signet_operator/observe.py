@@ -17,23 +17,9 @@ from signet_operator.names import (
     TIER_LABEL,
     Tier,
 )
-from signet_operator.observed import Job, Observed, Pod, Pool, Report, StatefulSet
+from signet_operator.observed import NOT_RUNNING, Job, Observed, Pod, Pool, Report, StatefulSet
 
 Object = Mapping[str, Any]
-
-# Reasons of a waiting container that mean that its pod will not become ready by itself.
-TROUBLES = frozenset(
-    {
-        "CrashLoopBackOff",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "ErrImageNeverPull",
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "RunContainerError",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +146,7 @@ def _trouble(status: Object) -> str:
         return str(scheduled.get("reason") or "Unschedulable")
     for container in status.get("containerStatuses") or ():
         waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") in TROUBLES:
+        if waiting.get("reason") in NOT_RUNNING:
             return str(waiting["reason"])
     return ""
 

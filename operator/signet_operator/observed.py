@@ -11,6 +11,20 @@ from typing import Any
 
 from signet_operator.names import Tier
 
+# Reasons of a waiting container that mean that its pod will not become ready by itself.
+NOT_RUNNING = frozenset(
+    {
+        "CrashLoopBackOff",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "ErrImageNeverPull",
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "RunContainerError",
+    }
+)
+
 
 class Stage(StrEnum):
     """A pod's own word on itself (docs/admin.md); UNKNOWN: its admin port did not answer."""

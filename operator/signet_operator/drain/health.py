@@ -5,8 +5,8 @@ A pod is compared with its peers: what troubles all of them (a store that is awa
 
 from collections.abc import Iterable, Sequence
 
-from signet_operator.drain.look import NOT_RUNNING, WAITING_FOR_ROOM, Look
-from signet_operator.observed import Pod, Stage
+from signet_operator.drain.look import WAITING_FOR_ROOM, Look
+from signet_operator.observed import NOT_RUNNING, Pod, Stage
 
 CANARY_S = 15.0  # how long the first pod of a revision must have been ready. Raise: slower, surer
 READY_S = 300.0  # from a pod's start until it must be ready. Lower: slow starts count as failures

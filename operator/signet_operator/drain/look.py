@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from signet_operator.actions import DrainPod
 from signet_operator.names import Tier
-from signet_operator.observed import Pod, Stage, StatefulSet
+from signet_operator.observed import NOT_RUNNING, Pod, Stage, StatefulSet
 from signet_operator.spec import TierSpec
 
 FRESH_S = 10.0  # how old a pod's word may be. Raise: a pod that has restarted may be thought empty
@@ -18,18 +18,6 @@ GRACE_S = 10.0  # over a drain's deadline until its pod is taken away, whatever 
 RATE_STEP = 0.25  # a change of the survivors' acceptance that is worth a new order
 
 # Reasons of the API for a container that does not run.
-NOT_RUNNING = frozenset(
-    {
-        "CrashLoopBackOff",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "ErrImageNeverPull",
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "RunContainerError",
-    }
-)
 WAITING_FOR_ROOM = frozenset({"Unschedulable", "SchedulingGated", "SchedulerError"})
 
 
