@@ -72,6 +72,7 @@ class Net:
         self.tried: list[tuple[float, str]] = []
         self.down: set[str] = set()
         self.alive = True
+        self.draining = False  # whoever says Hello is sent away
         self.displaces = False  # as gateways do: a second Hello ends the first stream, first
         self.full: TurnedAway | None = None  # what one hears who comes
         self.login: SignetError | None = None  # how the keys service refuses one
@@ -88,6 +89,8 @@ class Net:
 
     def answer(self, line: Line, frame: pb.ClientFrame) -> None:
         match frame.WhichOneof("body"):
+            case "hello" if self.draining:
+                line.end(Code.DRAINING)
             case "hello":
                 if self.displaces and len(self.lines) > 1:
                     self.lines[-2].end(Code.DISPLACED)

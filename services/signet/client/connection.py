@@ -268,26 +268,44 @@ class Connection:
             return
         if offer.resume_token:
             await self._memory.keep_resume_token(offer.resume_token)
-        self._happens(Input.OFFERED)
-        opened = None
-        try:
-            opened = await self._open_one((to, entry) if hasty else (to,))
-        finally:
-            self._happens(Input.MOVED if opened is not None else Input.STUCK)
-        if opened is not None:
+        addresses, backoff = ((to, entry) if hasty else (to,)), Backoff()
+        while isinstance(opened := await self._open_beside(addresses), Refused) and hasty:
+            # who stands before the gateways has not heard yet that this one drains
+            now, chance = self._env.monotonic(), self._env.chance()
+            seconds, backoff = backoff.failed(now, chance, opened.retry_after)
+            await asyncio.sleep(seconds)
+            addresses = (resolve("", await self._entry()),)
+        if isinstance(opened, Opened):
             self._replace(old, opened)
 
-    async def _open_one(self, addresses: Iterable[str]) -> Opened | None:
-        """The first that opens; None: the old stream stays until it ends."""
+    async def _open_beside(self, addresses: Sequence[str]) -> Opened | Refused | None:
+        """The first that opens, while the old stream serves, and stays where none does.
+
+        Refused: the last of them is of a gateway that drains; another try may lead elsewhere.
+        """
+        self._happens(Input.OFFERED)
+        opened: Opened | Refused | None = None
+        try:
+            opened = await self._open_one(addresses)
+        finally:
+            self._happens(Input.MOVED if isinstance(opened, Opened) else Input.STUCK)
+        return opened
+
+    async def _open_one(self, addresses: Iterable[str]) -> Opened | Refused | None:
+        draining: Refused | None = None
         for address in dict.fromkeys(addresses):
+            draining = None
             try:
                 return await self._greeter.open(address)
             except Refused as error:
                 self._greeter.learn(error.code)
+                draining = error if error.code is Code.DRAINING else None
             except (OSError, SignetError, ServerUnreachable, StoreFailed):
                 pass
             log.info("a stream to move to did not open")
-        return None
+        if draining is not None:
+            self._doubt_entry()
+        return draining
 
     def _replace(self, old: Opened, new: Opened) -> None:
         """What the old stream still brings comes again on the new one."""

@@ -213,6 +213,42 @@ async def test_where_nobody_answers_the_old_stream_stays_until_it_ends() -> None
 
 
 @in_virtual_time
+async def test_an_entry_that_leads_to_who_drains_is_tried_again_beside_the_old_stream() -> None:
+    """A balancer hears of a drain some seconds late; the old stream would end with the drain."""
+    net, device = Net(), Device()
+    async with connected(net, device, lambda: 1.0):
+        await online(device)
+        net.draining, start = True, now()
+        net.lines[0].reconnect()
+        await later(6)
+        assert (device.state, net.lines[0].closed_at) == (ONLINE, None)
+        assert [line.opened_at - start for line in net.lines[1:]] == pytest.approx(
+            [0, 0.5, 1.5, 3.5]
+        )
+        net.draining = False
+        await device.until(lambda: device.log.count("opened") == 2)
+        assert WAITING not in [state for _, state in device.states]
+        await later(1)
+        assert net.lines[0].closed_at is not None
+
+
+@in_virtual_time
+async def test_who_waits_to_try_the_entry_again_comes_back_as_usual_when_the_old_stream_ends() -> (
+    None
+):
+    net, device = Net(), Device()
+    async with connected(net, device, lambda: 1.0):
+        await online(device)
+        net.draining = True
+        net.lines[0].reconnect()
+        await later(10)
+        net.draining, tried = False, len(net.lines)
+        net.lines[0].end(Code.DRAINING)
+        await later(60)
+        assert (device.state, len(net.lines)) == (ONLINE, tried + 1)
+
+
+@in_virtual_time
 async def test_a_stream_elsewhere_that_breaks_leads_back_to_the_entry() -> None:
     net, device = Net(), Device()
     async with connected(net, device):
@@ -238,6 +274,17 @@ async def test_a_better_address_is_tried_once_and_without_haste() -> None:
         await device.until(lambda: net.lines[-1].address == OTHER)
         await later(100)
         assert len(net.lines) == 3
+
+
+@in_virtual_time
+async def test_a_better_address_that_drains_is_not_tried_again() -> None:
+    net, device = Net(), Device()
+    net.welcome = lambda: pb.Welcome(heartbeat_seconds=30, better_address="gw-1.chat.test")
+    async with connected(net, device):
+        await online(device)
+        net.draining = True
+        await later(100)
+        assert (device.state, len(net.lines)) == (ONLINE, 2)
 
 
 @in_virtual_time
