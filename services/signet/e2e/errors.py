@@ -43,3 +43,7 @@ class StaleSession(E2eError):
 
 class InvalidRecord(E2eError):
     """Stored bytes that are not a record of a version we know."""
+
+
+class InvalidAttachment(E2eError):
+    """A file beside a message that is not the one that was meant: cut, longer, or altered."""

@@ -24,6 +24,10 @@ MAX_ARCHIVED_SESSIONS = 40
 """Replaced sessions kept for a device (libsignal). Higher: larger records and slower refusals.
 Lower: messages under way during many re-installs are lost."""
 
+MAX_SENDER_KEY_STATES = 5
+"""Sender keys kept of one device in one group (libsignal). Higher: older messages stay readable
+for longer. Lower: messages under way during so many rotations are asked for again."""
+
 UNACKNOWLEDGED_DAYS = 30
 """A session nobody answered is unusable after so many days (libsignal). Higher: we send to
 pre-keys whose private half is deleted. Lower: bundles are fetched again without need."""
@@ -48,6 +52,10 @@ marks must be kept for at least as long as the key that they name."""
 PADDING_STEP = 160
 """Content is padded to steps of so many bytes of ciphertext. Higher: lengths say less, short
 messages cost more. Lower: the reverse. A multiple of 16, AES's block."""
+
+ATTACHMENT_SMALLEST = 1_024
+"""The lowest size class of attachments, in bytes. Higher: short files say less of their length,
+and cost more. Lower: the reverse; at least 256, or classes are not whole blocks of AES."""
 
 FINGERPRINT_ITERATIONS = 5_200
 """SHA-512 rounds of a safety number (libsignal). Any other number is another safety number."""
