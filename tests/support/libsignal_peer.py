@@ -12,6 +12,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -109,6 +110,24 @@ class LibsignalPeer:
     def read(self, of: Address, message: Ciphertext) -> bytes:
         given = {"from": _name(of), "type": message.type, "body": _text(message.body)}
         return b64decode(self._ask("decrypt", **given))
+
+    def distribute(self, group: bytes) -> bytes:
+        """Its sender key for a group, as it goes to a member; made when there is none."""
+        given = {"me": _name(self.address), "group": str(UUID(bytes=group))}
+        return b64decode(self._ask("distribute", **given))
+
+    def accept_distribution(self, of: Address, distribution: bytes) -> None:
+        given = {"from": _name(of), "distribution": _text(distribution)}
+        self._ask("accept_distribution", **given)
+
+    def write_to_group(self, group: bytes, text: bytes) -> Ciphertext:
+        given = {"me": _name(self.address), "group": str(UUID(bytes=group))}
+        told = self._ask("group_encrypt", **given, plaintext=_text(text))
+        return Ciphertext(told["type"], b64decode(told["body"]))
+
+    def read_of_group(self, of: Address, message: Ciphertext) -> bytes:
+        given = {"from": _name(of), "body": _text(message.body)}
+        return b64decode(self._ask("group_decrypt", **given))
 
     def ratchet_key_matches(self, of: Address, key: bytes) -> bool:
         """Whether libsignal would archive its session for a retry request with that key."""

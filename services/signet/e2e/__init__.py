@@ -1,4 +1,4 @@
-"""End-to-end encryption of clients: PQXDH and the Double Ratchet, in libsignal's wire formats.
+"""End-to-end encryption of clients: PQXDH, the Double Ratchet, sender keys: libsignal's formats.
 
 Pure: no input or output, and no clock; `now` is in seconds, `randomness` a function of a length.
 Only clients import this package; a server that could is a broken promise (P5), and import-linter
@@ -37,11 +37,21 @@ from signet.e2e.prekeys import (
 from signet.e2e.receive import Decrypted, decrypt
 from signet.e2e.record import SessionRecord
 from signet.e2e.respond import PreKeyLookup, ReplayMark
+from signet.e2e.sender_key_wire import SENDER_KEY
+from signet.e2e.sender_keys import (
+    SenderKeyRecord,
+    accept_distribution,
+    distribute,
+    group_decrypt,
+    group_encrypt,
+    new_sender_key,
+)
 from signet.e2e.session import archive, encrypt, initiate
 from signet.e2e.wire import PRE_KEY, WHISPER, Ciphertext, Version, message_ratchet_key
 
 __all__ = [
     "PRE_KEY",
+    "SENDER_KEY",
     "WHISPER",
     "Address",
     "BadSignature",
@@ -66,6 +76,7 @@ __all__ = [
     "PublicPreKey",
     "Randomness",
     "ReplayMark",
+    "SenderKeyRecord",
     "SessionRecord",
     "SignedPreKey",
     "SignedPublicPreKey",
@@ -73,15 +84,20 @@ __all__ = [
     "Stock",
     "UnknownPreKey",
     "Version",
+    "accept_distribution",
     "archive",
     "check_digest",
     "decrypt",
+    "distribute",
     "due",
     "encrypt",
+    "group_decrypt",
+    "group_encrypt",
     "ids_from",
     "initiate",
     "may_delete",
     "message_ratchet_key",
+    "new_sender_key",
     "pad",
     "safety_number",
     "unpad",

@@ -60,13 +60,18 @@ class EcKeyPair:
 
 
 @dataclass(frozen=True, slots=True)
-class IdentityKeyPair(EcKeyPair):
-    """The key an account is known by. It signs pre-keys, and nothing without a label."""
+class SigningKeyPair(EcKeyPair):
+    """A pair that signs: `verify` is the other side."""
 
     def sign(self, message: bytes, randomness: Randomness) -> bytes:
         """XEdDSA, 64 bytes; the sign bit is 0, as the specification says."""
         private = xeddsa.priv_force_sign(self.private, False)
         return xeddsa.ed25519_priv_sign(private, message, randomness(64))
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityKeyPair(SigningKeyPair):
+    """The key an account is known by. It signs pre-keys, and nothing else without a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +129,8 @@ def raw_ec_public(public: bytes) -> bytes:
     return public[1:]
 
 
-def verify(identity_public: bytes, message: bytes, signature: bytes) -> None:
-    """Raise BadSignature unless `identity_public` signed `message` (XEdDSA).
+def verify(public: bytes, message: bytes, signature: bytes) -> None:
+    """Raise BadSignature unless the key `public` signed `message` (XEdDSA).
 
     Both conventions verify: bit 511 is 0 (the specification), or it carries the sign of the
     Edwards key (libsignal).
@@ -134,6 +139,6 @@ def verify(identity_public: bytes, message: bytes, signature: bytes) -> None:
         raise BadSignature("a signature has 64 bytes")
     sign = bool(signature[63] & _SIGN_BIT)
     plain = signature[:63] + bytes([signature[63] & ~_SIGN_BIT & 0xFF])
-    edwards = xeddsa.curve25519_pub_to_ed25519_pub(raw_ec_public(identity_public), sign)
+    edwards = xeddsa.curve25519_pub_to_ed25519_pub(raw_ec_public(public), sign)
     if not xeddsa.ed25519_verify(plain, edwards, message):
-        raise BadSignature("the identity key did not sign this")
+        raise BadSignature("the key did not sign this")

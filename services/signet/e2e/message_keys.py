@@ -7,16 +7,12 @@ CBC mode with PKCS#7, and HMAC-SHA256 cut to 8 bytes over both identities and th
 from dataclasses import dataclass, field
 from hmac import compare_digest
 
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES256
-from cryptography.hazmat.primitives.ciphers.modes import CBC
-
+from signet.e2e import cbc
 from signet.e2e.errors import InvalidMessage
 from signet.e2e.kdf import hkdf, hmac_sha256
 
 TAG_SIZE = 8
 _INFO = b"WhisperMessageKeys"
-_BLOCK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +30,14 @@ class MessageKeys:
         return cls(keys[:32], keys[32:64], keys[64:])
 
     def encrypt(self, plaintext: bytes) -> bytes:
-        missing = _BLOCK - len(plaintext) % _BLOCK
-        encryptor = Cipher(AES256(self.cipher_key), CBC(self.iv)).encryptor()
-        return encryptor.update(plaintext + bytes([missing]) * missing) + encryptor.finalize()
+        return cbc.encrypt(self.cipher_key, self.iv, plaintext)
 
     def decrypt(self, ciphertext: bytes) -> bytes:
         """Call only after `check`: a padding error before it would be an oracle.
 
         Raises InvalidMessage.
         """
-        if not ciphertext or len(ciphertext) % _BLOCK:
-            raise InvalidMessage("not whole blocks")
-        decryptor = Cipher(AES256(self.cipher_key), CBC(self.iv)).decryptor()
-        padded = decryptor.update(ciphertext) + decryptor.finalize()
-        missing = padded[-1]
-        if not 1 <= missing <= _BLOCK or padded[-missing:] != bytes([missing]) * missing:
-            raise InvalidMessage("bad padding")
-        return padded[:-missing]
+        return cbc.decrypt(self.cipher_key, self.iv, ciphertext)
 
     def tag(self, sender_identity: bytes, receiver_identity: bytes, message: bytes) -> bytes:
         """8 bytes over the identities (33 each) and the message with its version byte."""

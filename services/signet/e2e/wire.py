@@ -1,7 +1,7 @@
 """Messages as bytes: libsignal's formats, described in protos/signet/e2e/v1/wire.proto.
 
 Parsing checks the form only (InvalidMessage); whether a message is genuine is the session's
-affair. Sender-key messages (0x33) will stand here beside these two.
+affair. Sender-key messages (0x33) are in `sender_key_wire`.
 """
 
 from dataclasses import dataclass, field

@@ -83,11 +83,23 @@ class KyberPreKeys extends signal.KyberPreKeyStore {
   }
 }
 
+class SenderKeys extends signal.SenderKeyStore {
+  records = new Map();
+  async saveSenderKey(sender, distributionId, record) {
+    this.records.set(`${sender.toString()} ${distributionId}`, record.serialize());
+  }
+  async getSenderKey(sender, distributionId) {
+    const stored = this.records.get(`${sender.toString()} ${distributionId}`);
+    return stored ? signal.SenderKeyRecord.deserialize(stored) : null;
+  }
+}
+
 const sessions = new Sessions();
 const identities = new Identities();
 const preKeys = new PreKeys();
 const signedPreKeys = new SignedPreKeys();
 const kyberPreKeys = new KyberPreKeys();
+const senderKeys = new SenderKeys();
 let nextId = 100;
 
 const address = (of) => signal.ProtocolAddress.new(of.name, of.device);
@@ -162,6 +174,27 @@ const commands = {
     }
     const message = signal.SignalMessage.deserialize(bytes(body));
     return text(await signal.signalDecrypt(message, address(from), sessions, identities));
+  },
+
+  async distribute({ me, group }) {
+    const message = await signal.SenderKeyDistributionMessage.create(
+      address(me), group, senderKeys);
+    return text(message.serialize());
+  },
+
+  async accept_distribution({ from, distribution }) {
+    const message = signal.SenderKeyDistributionMessage.deserialize(bytes(distribution));
+    await signal.processSenderKeyDistributionMessage(address(from), message, senderKeys);
+    return null;
+  },
+
+  async group_encrypt({ me, group, plaintext }) {
+    const message = await signal.groupEncrypt(address(me), group, senderKeys, bytes(plaintext));
+    return { type: message.type(), body: text(message.serialize()) };
+  },
+
+  async group_decrypt({ from, body }) {
+    return text(await signal.groupDecrypt(address(from), senderKeys, bytes(body)));
   },
 
   async ratchet_key_matches({ from, key }) {

@@ -229,3 +229,70 @@ class StoredPreKey(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__signature) -> _WhichOneofReturnType__signature | None: ...
 
 Global___StoredPreKey: _TypeAlias = StoredPreKey  # noqa: Y015
+
+@_typing.final
+class StoredSenderKeys(_message.Message):
+    """The sender keys of one device in one group: what it sends us with, or what we send with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def states(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoredSenderKey]:
+        """newest first"""
+
+    def __init__(
+        self,
+        *,
+        states: _abc.Iterable[Global___StoredSenderKey] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoredSenderKeys: _TypeAlias = StoredSenderKeys  # noqa: Y015
+
+@_typing.final
+class StoredSenderKey(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHAIN_ID_FIELD_NUMBER: _builtins.int
+    ITERATION_FIELD_NUMBER: _builtins.int
+    CHAIN_KEY_FIELD_NUMBER: _builtins.int
+    SIGNING_PUBLIC_FIELD_NUMBER: _builtins.int
+    SIGNING_PRIVATE_FIELD_NUMBER: _builtins.int
+    KEPT_ITERATIONS_FIELD_NUMBER: _builtins.int
+    KEPT_SEEDS_FIELD_NUMBER: _builtins.int
+    chain_id: _builtins.int
+    iteration: _builtins.int
+    """of the next message"""
+    chain_key: _builtins.bytes
+    signing_public: _builtins.bytes
+    signing_private: _builtins.bytes
+    """our own only"""
+    kept_seeds: _builtins.bytes
+    """32 bytes for each iteration, in the same order"""
+    @_builtins.property
+    def kept_iterations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        chain_id: _builtins.int = ...,
+        iteration: _builtins.int = ...,
+        chain_key: _builtins.bytes = ...,
+        signing_public: _builtins.bytes = ...,
+        signing_private: _builtins.bytes | None = ...,
+        kept_iterations: _abc.Iterable[_builtins.int] | None = ...,
+        kept_seeds: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_signing_private", b"_signing_private", "signing_private", b"signing_private"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_signing_private", b"_signing_private", "chain_id", b"chain_id", "chain_key", b"chain_key", "iteration", b"iteration", "kept_iterations", b"kept_iterations", "kept_seeds", b"kept_seeds", "signing_private", b"signing_private", "signing_public", b"signing_public"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__signing_private: _TypeAlias = _typing.Literal["signing_private"]  # noqa: Y015
+    _WhichOneofArgType__signing_private: _TypeAlias = _typing.Literal["_signing_private", b"_signing_private"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__signing_private) -> _WhichOneofReturnType__signing_private | None: ...
+
+Global___StoredSenderKey: _TypeAlias = StoredSenderKey  # noqa: Y015

@@ -5,7 +5,9 @@ What two devices send each other inside an envelope: libsignal's formats, in our
 The server never sees these fields as anything but bytes. A message on the wire is
   Whisper (type 2):  version byte ‖ SignalMessage ‖ MAC (8 bytes)
   PreKey (type 3):   version byte ‖ PreKeySignalMessage
-with version byte = (message version << 4) | highest version spoken. Public X25519 keys are
+  SenderKey (type 7): 0x33 ‖ SenderKeyMessage ‖ XEdDSA signature (64 bytes) over all before it
+with version byte = (message version << 4) | highest version spoken. A sender key travels inside
+a session, as 0x33 ‖ SenderKeyDistributionMessage. Public X25519 keys are
 0x05 ‖ 32 bytes; Kyber1024 keys and ciphertexts 0x08 ‖ 1568 bytes.
 """
 
@@ -161,3 +163,103 @@ class PreKeySignalMessage(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__signed_pre_key_id) -> _WhichOneofReturnType__signed_pre_key_id | None: ...
 
 Global___PreKeySignalMessage: _TypeAlias = PreKeySignalMessage  # noqa: Y015
+
+@_typing.final
+class SenderKeyMessage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRIBUTION_UUID_FIELD_NUMBER: _builtins.int
+    CHAIN_ID_FIELD_NUMBER: _builtins.int
+    ITERATION_FIELD_NUMBER: _builtins.int
+    CIPHERTEXT_FIELD_NUMBER: _builtins.int
+    distribution_uuid: _builtins.bytes
+    """16 bytes: the group"""
+    chain_id: _builtins.int
+    """31 bits: which of the sender's chains"""
+    iteration: _builtins.int
+    """of this message in its chain, from 0"""
+    ciphertext: _builtins.bytes
+    """AES-256-CBC, PKCS#7"""
+    def __init__(
+        self,
+        *,
+        distribution_uuid: _builtins.bytes | None = ...,
+        chain_id: _builtins.int | None = ...,
+        iteration: _builtins.int | None = ...,
+        ciphertext: _builtins.bytes | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_chain_id", b"_chain_id", "_ciphertext", b"_ciphertext", "_distribution_uuid", b"_distribution_uuid", "_iteration", b"_iteration", "chain_id", b"chain_id", "ciphertext", b"ciphertext", "distribution_uuid", b"distribution_uuid", "iteration", b"iteration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chain_id", b"_chain_id", "_ciphertext", b"_ciphertext", "_distribution_uuid", b"_distribution_uuid", "_iteration", b"_iteration", "chain_id", b"chain_id", "ciphertext", b"ciphertext", "distribution_uuid", b"distribution_uuid", "iteration", b"iteration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__chain_id: _TypeAlias = _typing.Literal["chain_id"]  # noqa: Y015
+    _WhichOneofArgType__chain_id: _TypeAlias = _typing.Literal["_chain_id", b"_chain_id"]  # noqa: Y015
+    _WhichOneofReturnType__ciphertext: _TypeAlias = _typing.Literal["ciphertext"]  # noqa: Y015
+    _WhichOneofArgType__ciphertext: _TypeAlias = _typing.Literal["_ciphertext", b"_ciphertext"]  # noqa: Y015
+    _WhichOneofReturnType__distribution_uuid: _TypeAlias = _typing.Literal["distribution_uuid"]  # noqa: Y015
+    _WhichOneofArgType__distribution_uuid: _TypeAlias = _typing.Literal["_distribution_uuid", b"_distribution_uuid"]  # noqa: Y015
+    _WhichOneofReturnType__iteration: _TypeAlias = _typing.Literal["iteration"]  # noqa: Y015
+    _WhichOneofArgType__iteration: _TypeAlias = _typing.Literal["_iteration", b"_iteration"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__chain_id) -> _WhichOneofReturnType__chain_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ciphertext) -> _WhichOneofReturnType__ciphertext | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__distribution_uuid) -> _WhichOneofReturnType__distribution_uuid | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__iteration) -> _WhichOneofReturnType__iteration | None: ...
+
+Global___SenderKeyMessage: _TypeAlias = SenderKeyMessage  # noqa: Y015
+
+@_typing.final
+class SenderKeyDistributionMessage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRIBUTION_UUID_FIELD_NUMBER: _builtins.int
+    CHAIN_ID_FIELD_NUMBER: _builtins.int
+    ITERATION_FIELD_NUMBER: _builtins.int
+    CHAIN_KEY_FIELD_NUMBER: _builtins.int
+    SIGNING_KEY_FIELD_NUMBER: _builtins.int
+    distribution_uuid: _builtins.bytes
+    chain_id: _builtins.int
+    iteration: _builtins.int
+    """of the next message"""
+    chain_key: _builtins.bytes
+    """32 bytes, at that iteration"""
+    signing_key: _builtins.bytes
+    """33 bytes"""
+    def __init__(
+        self,
+        *,
+        distribution_uuid: _builtins.bytes | None = ...,
+        chain_id: _builtins.int | None = ...,
+        iteration: _builtins.int | None = ...,
+        chain_key: _builtins.bytes | None = ...,
+        signing_key: _builtins.bytes | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_chain_id", b"_chain_id", "_chain_key", b"_chain_key", "_distribution_uuid", b"_distribution_uuid", "_iteration", b"_iteration", "_signing_key", b"_signing_key", "chain_id", b"chain_id", "chain_key", b"chain_key", "distribution_uuid", b"distribution_uuid", "iteration", b"iteration", "signing_key", b"signing_key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chain_id", b"_chain_id", "_chain_key", b"_chain_key", "_distribution_uuid", b"_distribution_uuid", "_iteration", b"_iteration", "_signing_key", b"_signing_key", "chain_id", b"chain_id", "chain_key", b"chain_key", "distribution_uuid", b"distribution_uuid", "iteration", b"iteration", "signing_key", b"signing_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__chain_id: _TypeAlias = _typing.Literal["chain_id"]  # noqa: Y015
+    _WhichOneofArgType__chain_id: _TypeAlias = _typing.Literal["_chain_id", b"_chain_id"]  # noqa: Y015
+    _WhichOneofReturnType__chain_key: _TypeAlias = _typing.Literal["chain_key"]  # noqa: Y015
+    _WhichOneofArgType__chain_key: _TypeAlias = _typing.Literal["_chain_key", b"_chain_key"]  # noqa: Y015
+    _WhichOneofReturnType__distribution_uuid: _TypeAlias = _typing.Literal["distribution_uuid"]  # noqa: Y015
+    _WhichOneofArgType__distribution_uuid: _TypeAlias = _typing.Literal["_distribution_uuid", b"_distribution_uuid"]  # noqa: Y015
+    _WhichOneofReturnType__iteration: _TypeAlias = _typing.Literal["iteration"]  # noqa: Y015
+    _WhichOneofArgType__iteration: _TypeAlias = _typing.Literal["_iteration", b"_iteration"]  # noqa: Y015
+    _WhichOneofReturnType__signing_key: _TypeAlias = _typing.Literal["signing_key"]  # noqa: Y015
+    _WhichOneofArgType__signing_key: _TypeAlias = _typing.Literal["_signing_key", b"_signing_key"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__chain_id) -> _WhichOneofReturnType__chain_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__chain_key) -> _WhichOneofReturnType__chain_key | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__distribution_uuid) -> _WhichOneofReturnType__distribution_uuid | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__iteration) -> _WhichOneofReturnType__iteration | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__signing_key) -> _WhichOneofReturnType__signing_key | None: ...
+
+Global___SenderKeyDistributionMessage: _TypeAlias = SenderKeyDistributionMessage  # noqa: Y015
