@@ -25,6 +25,7 @@ class Code(IntEnum):
     RESUME_REFUSED = 22
     DEVICE_REMOVED = 23
     FORBIDDEN = 24
+    ACCOUNT_DELETED = 25
     DISPLACED = 40
     HELLO_TIMEOUT = 41
     HEARTBEAT_TIMEOUT = 42
@@ -43,6 +44,9 @@ class Code(IntEnum):
     INBOX_FULL = 65
     STRANGER_LIMIT = 66
     TOO_MANY_UNANSWERED = 67
+    NOT_A_MEMBER = 68
+    WRONG_GROUP = 69
+    GROUP_BUSY = 70
     STORE_UNAVAILABLE = 80
     NOT_OWNER = 81
     INTERNAL = 82
@@ -55,6 +59,9 @@ class Code(IntEnum):
     DEVICE_LIMIT = 106
     LOCKED = 107
     PAYLOAD_TOO_LARGE = 108
+    GROUP_FULL = 109
+    GROUP_CHANGED = 110
+    LAST_ADMINISTRATOR = 111
 
 
 class Retry(Enum):
@@ -117,6 +124,9 @@ RULES: dict[Code, Rule] = {
     Code.DEVICE_REMOVED: Rule(
         Retry.NEVER, 4410, "PERMISSION_DENIED", 403, "this device is no longer of the account"
     ),
+    Code.ACCOUNT_DELETED: Rule(
+        Retry.NEVER, 4416, "PERMISSION_DENIED", 410, "the account was deleted, and all of it"
+    ),
     Code.FORBIDDEN: Rule(Retry.NEVER, 4406, "PERMISSION_DENIED", 403, "not allowed"),
     Code.DISPLACED: Rule(
         Retry.NEVER,
@@ -168,6 +178,19 @@ RULES: dict[Code, Rule] = {
     Code.TOO_MANY_UNANSWERED: Rule(
         Retry.LATER, 4000, "RESOURCE_EXHAUSTED", 429, "wait for answers to earlier sends"
     ),
+    Code.NOT_A_MEMBER: Rule(
+        Retry.NEVER, 4000, "NOT_FOUND", 404, "the sender is no member, or there is no such group"
+    ),
+    Code.WRONG_GROUP: Rule(
+        Retry.CHANGED,
+        4000,
+        "FAILED_PRECONDITION",
+        409,
+        "other members, or other devices of them; bring the new ones the sender key",
+    ),
+    Code.GROUP_BUSY: Rule(
+        Retry.LATER, 4000, "RESOURCE_EXHAUSTED", 429, "too much waits for the group's members"
+    ),
     Code.STORE_UNAVAILABLE: Rule(
         Retry.LATER, 4503, "UNAVAILABLE", 503, "the store does not answer; nothing was promised"
     ),
@@ -198,6 +221,15 @@ RULES: dict[Code, Rule] = {
         Retry.CHANGED, 4000, "PERMISSION_DENIED", 423, "the registration lock's PIN is asked"
     ),
     Code.PAYLOAD_TOO_LARGE: Rule(Retry.NEVER, 4000, "INVALID_ARGUMENT", 413, "over the body limit"),
+    Code.GROUP_FULL: Rule(
+        Retry.CHANGED, 4000, "RESOURCE_EXHAUSTED", 409, "a group has at most 100 members"
+    ),
+    Code.GROUP_CHANGED: Rule(
+        Retry.CHANGED, 4000, "ABORTED", 409, "another change came first; fetch it, sign again"
+    ),
+    Code.LAST_ADMINISTRATOR: Rule(
+        Retry.CHANGED, 4000, "FAILED_PRECONDITION", 409, "name another administrator first"
+    ),
 }
 
 

@@ -50,6 +50,10 @@ class KeysStub:
     UpdateAccount: _grpc.UnaryUnaryMultiCallable[_keys_pb2.UpdateAccountRequest, _keys_pb2.Account]
     RemoveDevice: _grpc.UnaryUnaryMultiCallable[_keys_pb2.RemoveDeviceRequest, _keys_pb2.Account]
     SetBlocked: _grpc.UnaryUnaryMultiCallable[_keys_pb2.SetBlockedRequest, _keys_pb2.Account]
+    ChangeGroup: _grpc.UnaryUnaryMultiCallable[_keys_pb2.ChangeGroupRequest, _keys_pb2.ChangedGroup]
+    GetGroup: _grpc.UnaryUnaryMultiCallable[_keys_pb2.GetGroupRequest, _keys_pb2.Group]
+    GetGroupChanges: _grpc.UnaryUnaryMultiCallable[_keys_pb2.GetGroupChangesRequest, _keys_pb2.GroupChanges]
+    ListGroups: _grpc.UnaryUnaryMultiCallable[_keys_pb2.ListGroupsRequest, _keys_pb2.ListedGroups]
 
 @_typing.type_check_only
 class KeysAsyncStub(KeysStub):
@@ -69,6 +73,10 @@ class KeysAsyncStub(KeysStub):
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_keys_pb2.UpdateAccountRequest, _keys_pb2.Account]  # type: ignore[assignment]
     RemoveDevice: _aio.UnaryUnaryMultiCallable[_keys_pb2.RemoveDeviceRequest, _keys_pb2.Account]  # type: ignore[assignment]
     SetBlocked: _aio.UnaryUnaryMultiCallable[_keys_pb2.SetBlockedRequest, _keys_pb2.Account]  # type: ignore[assignment]
+    ChangeGroup: _aio.UnaryUnaryMultiCallable[_keys_pb2.ChangeGroupRequest, _keys_pb2.ChangedGroup]  # type: ignore[assignment]
+    GetGroup: _aio.UnaryUnaryMultiCallable[_keys_pb2.GetGroupRequest, _keys_pb2.Group]  # type: ignore[assignment]
+    GetGroupChanges: _aio.UnaryUnaryMultiCallable[_keys_pb2.GetGroupChangesRequest, _keys_pb2.GroupChanges]  # type: ignore[assignment]
+    ListGroups: _aio.UnaryUnaryMultiCallable[_keys_pb2.ListGroupsRequest, _keys_pb2.ListedGroups]  # type: ignore[assignment]
 
 class KeysServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -169,5 +177,33 @@ class KeysServicer(metaclass=_abc_1.ABCMeta):
         request: _keys_pb2.SetBlockedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_keys_pb2.Account, _abc.Awaitable[_keys_pb2.Account]]: ...
+
+    @_abc_1.abstractmethod
+    def ChangeGroup(
+        self,
+        request: _keys_pb2.ChangeGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.ChangedGroup, _abc.Awaitable[_keys_pb2.ChangedGroup]]: ...
+
+    @_abc_1.abstractmethod
+    def GetGroup(
+        self,
+        request: _keys_pb2.GetGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.Group, _abc.Awaitable[_keys_pb2.Group]]: ...
+
+    @_abc_1.abstractmethod
+    def GetGroupChanges(
+        self,
+        request: _keys_pb2.GetGroupChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.GroupChanges, _abc.Awaitable[_keys_pb2.GroupChanges]]: ...
+
+    @_abc_1.abstractmethod
+    def ListGroups(
+        self,
+        request: _keys_pb2.ListGroupsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.ListedGroups, _abc.Awaitable[_keys_pb2.ListedGroups]]: ...
 
 def add_KeysServicer_to_server(servicer: KeysServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -95,6 +95,7 @@ class _CodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Code.ValueType],
     """log in with a token"""
     CODE_DEVICE_REMOVED: _Code.ValueType  # 23
     CODE_FORBIDDEN: _Code.ValueType  # 24
+    CODE_ACCOUNT_DELETED: _Code.ValueType  # 25
     CODE_DISPLACED: _Code.ValueType  # 40
     """The stream.
     a newer stream of this device
@@ -121,6 +122,11 @@ class _CodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Code.ValueType],
     CODE_INBOX_FULL: _Code.ValueType  # 65
     CODE_STRANGER_LIMIT: _Code.ValueType  # 66
     CODE_TOO_MANY_UNANSWERED: _Code.ValueType  # 67
+    CODE_NOT_A_MEMBER: _Code.ValueType  # 68
+    """or there is no such group"""
+    CODE_WRONG_GROUP: _Code.ValueType  # 69
+    """other members, or other devices of them"""
+    CODE_GROUP_BUSY: _Code.ValueType  # 70
     CODE_STORE_UNAVAILABLE: _Code.ValueType  # 80
     """The backend."""
     CODE_NOT_OWNER: _Code.ValueType  # 81
@@ -138,6 +144,10 @@ class _CodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Code.ValueType],
     CODE_LOCKED: _Code.ValueType  # 107
     """registration lock"""
     CODE_PAYLOAD_TOO_LARGE: _Code.ValueType  # 108
+    CODE_GROUP_FULL: _Code.ValueType  # 109
+    CODE_GROUP_CHANGED: _Code.ValueType  # 110
+    """another change came first"""
+    CODE_LAST_ADMINISTRATOR: _Code.ValueType  # 111
 
 class Code(_Code, metaclass=_CodeEnumTypeWrapper):
     """Every refusal and every close has one. protos/protocol.md, "Codes", says for each: retry? when?"""
@@ -160,6 +170,7 @@ CODE_RESUME_REFUSED: Code.ValueType  # 22
 """log in with a token"""
 CODE_DEVICE_REMOVED: Code.ValueType  # 23
 CODE_FORBIDDEN: Code.ValueType  # 24
+CODE_ACCOUNT_DELETED: Code.ValueType  # 25
 CODE_DISPLACED: Code.ValueType  # 40
 """The stream.
 a newer stream of this device
@@ -186,6 +197,11 @@ CODE_RATE_LIMITED: Code.ValueType  # 64
 CODE_INBOX_FULL: Code.ValueType  # 65
 CODE_STRANGER_LIMIT: Code.ValueType  # 66
 CODE_TOO_MANY_UNANSWERED: Code.ValueType  # 67
+CODE_NOT_A_MEMBER: Code.ValueType  # 68
+"""or there is no such group"""
+CODE_WRONG_GROUP: Code.ValueType  # 69
+"""other members, or other devices of them"""
+CODE_GROUP_BUSY: Code.ValueType  # 70
 CODE_STORE_UNAVAILABLE: Code.ValueType  # 80
 """The backend."""
 CODE_NOT_OWNER: Code.ValueType  # 81
@@ -203,6 +219,10 @@ CODE_DEVICE_LIMIT: Code.ValueType  # 106
 CODE_LOCKED: Code.ValueType  # 107
 """registration lock"""
 CODE_PAYLOAD_TOO_LARGE: Code.ValueType  # 108
+CODE_GROUP_FULL: Code.ValueType  # 109
+CODE_GROUP_CHANGED: Code.ValueType  # 110
+"""another change came first"""
+CODE_LAST_ADMINISTRATOR: Code.ValueType  # 111
 Global___Code: _TypeAlias = Code  # noqa: Y015
 
 @_typing.final
@@ -242,6 +262,7 @@ class ClientFrame(_message.Message):
     SET_PRESENCE_FIELD_NUMBER: _builtins.int
     WATCH_FIELD_NUMBER: _builtins.int
     BYE_FIELD_NUMBER: _builtins.int
+    GROUP_SEND_FIELD_NUMBER: _builtins.int
     request: _builtins.int
     """Chosen by the client, echoed by Refused, so that an answer finds its question. 0: not asked for."""
     @_builtins.property
@@ -260,6 +281,8 @@ class ClientFrame(_message.Message):
     def watch(self) -> Global___Watch: ...
     @_builtins.property
     def bye(self) -> Global___Bye: ...
+    @_builtins.property
+    def group_send(self) -> Global___GroupSend: ...
     def __init__(
         self,
         *,
@@ -272,12 +295,13 @@ class ClientFrame(_message.Message):
         set_presence: Global___SetPresence | None = ...,
         watch: Global___Watch | None = ...,
         bye: Global___Bye | None = ...,
+        group_send: Global___GroupSend | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "body", b"body", "bye", b"bye", "heartbeat", b"heartbeat", "hello", b"hello", "read", b"read", "send", b"send", "set_presence", b"set_presence", "watch", b"watch"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "body", b"body", "bye", b"bye", "group_send", b"group_send", "heartbeat", b"heartbeat", "hello", b"hello", "read", b"read", "send", b"send", "set_presence", b"set_presence", "watch", b"watch"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "body", b"body", "bye", b"bye", "heartbeat", b"heartbeat", "hello", b"hello", "read", b"read", "request", b"request", "send", b"send", "set_presence", b"set_presence", "watch", b"watch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "body", b"body", "bye", b"bye", "group_send", b"group_send", "heartbeat", b"heartbeat", "hello", b"hello", "read", b"read", "request", b"request", "send", b"send", "set_presence", b"set_presence", "watch", b"watch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "send", "ack", "read", "heartbeat", "set_presence", "watch", "bye"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "send", "ack", "read", "heartbeat", "set_presence", "watch", "bye", "group_send"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -563,8 +587,98 @@ class DeviceContent(_message.Message):
 Global___DeviceContent: _TypeAlias = DeviceContent  # noqa: Y015
 
 @_typing.final
+class GroupSend(_message.Message):
+    """One message for all members of a group (rule G2 of protocol.md)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    ORDINAL_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
+    MEMBERSHIP_FIELD_NUMBER: _builtins.int
+    DEVICES_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.bytes
+    """as in Send"""
+    group: _builtins.bytes
+    """16 bytes"""
+    ordinal: _builtins.int
+    """of this device's sends to that group, from 1"""
+    base: _builtins.int
+    """the lowest ordinal that is not answered yet"""
+    membership: _builtins.int
+    """the version of the last change of who is a member"""
+    devices: _builtins.bytes
+    """SHA-256 over the devices of all members (G3)"""
+    content: _builtins.bytes
+    """A SenderKeyMessage, the same for all. Empty: this send brings sender keys, and no message."""
+    urgent: _builtins.bool
+    """wakes a phone at once"""
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupKey]:
+        """for devices that lack the sender's key"""
+
+    def __init__(
+        self,
+        *,
+        message_id: _builtins.bytes = ...,
+        group: _builtins.bytes = ...,
+        ordinal: _builtins.int = ...,
+        base: _builtins.int = ...,
+        membership: _builtins.int = ...,
+        devices: _builtins.bytes = ...,
+        content: _builtins.bytes = ...,
+        keys: _abc.Iterable[Global___GroupKey] | None = ...,
+        urgent: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "content", b"content", "devices", b"devices", "group", b"group", "keys", b"keys", "membership", b"membership", "message_id", b"message_id", "ordinal", b"ordinal", "urgent", b"urgent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupSend: _TypeAlias = GroupSend  # noqa: Y015
+
+@_typing.final
+class GroupKey(_message.Message):
+    """A sender key for one device of a member, encrypted to it like any message."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    REGISTRATION_ID_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    user: _builtins.bytes
+    device_id: _builtins.int
+    registration_id: _builtins.int
+    type: _builtins.int
+    """2 Whisper, 3 PreKey"""
+    content: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        user: _builtins.bytes = ...,
+        device_id: _builtins.int = ...,
+        registration_id: _builtins.int = ...,
+        type: _builtins.int = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "device_id", b"device_id", "registration_id", b"registration_id", "type", b"type", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupKey: _TypeAlias = GroupKey  # noqa: Y015
+
+@_typing.final
 class Answer(_message.Message):
-    """The one answer to a Send."""
+    """The one answer to a Send or GroupSend."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -626,6 +740,7 @@ class Refusal(_message.Message):
     RETRY_AFTER_MS_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     DEVICES_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
     code: Global___Code.ValueType
     retry_after_ms: _builtins.int
     """meaningful where the code says "retry" """
@@ -635,6 +750,10 @@ class Refusal(_message.Message):
     def devices(self) -> Global___DeviceMismatch:
         """with CODE_WRONG_DEVICES"""
 
+    @_builtins.property
+    def group(self) -> Global___GroupMismatch:
+        """with CODE_WRONG_GROUP"""
+
     def __init__(
         self,
         *,
@@ -642,14 +761,87 @@ class Refusal(_message.Message):
         retry_after_ms: _builtins.int = ...,
         detail: _builtins.str = ...,
         devices: Global___DeviceMismatch | None = ...,
+        group: Global___GroupMismatch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["devices", b"devices"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["devices", b"devices", "group", b"group"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "detail", b"detail", "devices", b"devices", "retry_after_ms", b"retry_after_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "detail", b"detail", "devices", b"devices", "group", b"group", "retry_after_ms", b"retry_after_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Refusal: _TypeAlias = Refusal  # noqa: Y015
+
+@_typing.final
+class GroupMismatch(_message.Message):
+    """The group as it is: what is missing, extra and stale follows from it (G3)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBERSHIP_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    membership: _builtins.int
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberDevices]: ...
+    def __init__(
+        self,
+        *,
+        membership: _builtins.int = ...,
+        members: _abc.Iterable[Global___MemberDevices] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["members", b"members", "membership", b"membership"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupMismatch: _TypeAlias = GroupMismatch  # noqa: Y015
+
+@_typing.final
+class MemberDevices(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    DEVICES_FIELD_NUMBER: _builtins.int
+    user: _builtins.bytes
+    @_builtins.property
+    def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberDevice]:
+        """none: the account is gone"""
+
+    def __init__(
+        self,
+        *,
+        user: _builtins.bytes = ...,
+        devices: _abc.Iterable[Global___MemberDevice] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["devices", b"devices", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberDevices: _TypeAlias = MemberDevices  # noqa: Y015
+
+@_typing.final
+class MemberDevice(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    REGISTRATION_ID_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.int
+    registration_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.int = ...,
+        registration_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "registration_id", b"registration_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberDevice: _TypeAlias = MemberDevice  # noqa: Y015
 
 @_typing.final
 class DeviceMismatch(_message.Message):
@@ -691,6 +883,8 @@ class Item(_message.Message):
     ENVELOPE_FIELD_NUMBER: _builtins.int
     DELIVERED_FIELD_NUMBER: _builtins.int
     PEER_CHANGED_FIELD_NUMBER: _builtins.int
+    GROUP_MESSAGE_FIELD_NUMBER: _builtins.int
+    GROUP_CHANGED_FIELD_NUMBER: _builtins.int
     accepted_ms: _builtins.int
     @_builtins.property
     def position(self) -> Global___Position: ...
@@ -704,6 +898,10 @@ class Item(_message.Message):
     def delivered(self) -> Global___Delivered: ...
     @_builtins.property
     def peer_changed(self) -> Global___PeerChanged: ...
+    @_builtins.property
+    def group_message(self) -> Global___GroupMessage: ...
+    @_builtins.property
+    def group_changed(self) -> Global___GroupChanged: ...
     def __init__(
         self,
         *,
@@ -713,12 +911,14 @@ class Item(_message.Message):
         envelope: Global___Envelope | None = ...,
         delivered: Global___Delivered | None = ...,
         peer_changed: Global___PeerChanged | None = ...,
+        group_message: Global___GroupMessage | None = ...,
+        group_changed: Global___GroupChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "delivered", b"delivered", "envelope", b"envelope", "follows", b"follows", "peer_changed", b"peer_changed", "position", b"position"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "delivered", b"delivered", "envelope", b"envelope", "follows", b"follows", "group_changed", b"group_changed", "group_message", b"group_message", "peer_changed", b"peer_changed", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_ms", b"accepted_ms", "body", b"body", "delivered", b"delivered", "envelope", b"envelope", "follows", b"follows", "peer_changed", b"peer_changed", "position", b"position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_ms", b"accepted_ms", "body", b"body", "delivered", b"delivered", "envelope", b"envelope", "follows", b"follows", "group_changed", b"group_changed", "group_message", b"group_message", "peer_changed", b"peer_changed", "position", b"position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["envelope", "delivered", "peer_changed"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["envelope", "delivered", "peer_changed", "group_message", "group_changed"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -758,6 +958,100 @@ class Envelope(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Envelope: _TypeAlias = Envelope  # noqa: Y015
+
+@_typing.final
+class GroupMessage(_message.Message):
+    """A message of a group. Every device of every member gets it, the sending one too: there it says only
+    where in the group's order the message stands.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    FOLLOWS_FIELD_NUMBER: _builtins.int
+    MEMBERSHIP_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
+    SENDER_DEVICE_FIELD_NUMBER: _builtins.int
+    SENDER_REGISTRATION_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    group: _builtins.bytes
+    membership: _builtins.int
+    sender: _builtins.bytes
+    """user id"""
+    sender_device: _builtins.int
+    sender_registration_id: _builtins.int
+    message_id: _builtins.bytes
+    content: _builtins.bytes
+    """a SenderKeyMessage; empty on the sending device, and where keys came alone"""
+    @_builtins.property
+    def at(self) -> Global___Position:
+        """in the group's one order"""
+
+    @_builtins.property
+    def follows(self) -> Global___Position:
+        """what stands before it in that order; absent: nothing (G5)"""
+
+    @_builtins.property
+    def key(self) -> Global___GroupKey:
+        """the sender's key for this device: take it first"""
+
+    def __init__(
+        self,
+        *,
+        group: _builtins.bytes = ...,
+        at: Global___Position | None = ...,
+        follows: Global___Position | None = ...,
+        membership: _builtins.int = ...,
+        sender: _builtins.bytes = ...,
+        sender_device: _builtins.int = ...,
+        sender_registration_id: _builtins.int = ...,
+        message_id: _builtins.bytes = ...,
+        content: _builtins.bytes = ...,
+        key: Global___GroupKey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "follows", b"follows", "key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "content", b"content", "follows", b"follows", "group", b"group", "key", b"key", "membership", b"membership", "message_id", b"message_id", "sender", b"sender", "sender_device", b"sender_device", "sender_registration_id", b"sender_registration_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupMessage: _TypeAlias = GroupMessage  # noqa: Y015
+
+@_typing.final
+class GroupChanged(_message.Message):
+    """A change of a group, in its order. Who is removed by it gets it, too."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    FOLLOWS_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    group: _builtins.bytes
+    record: _builtins.bytes
+    """a SignedGroupChange"""
+    @_builtins.property
+    def at(self) -> Global___Position: ...
+    @_builtins.property
+    def follows(self) -> Global___Position: ...
+    def __init__(
+        self,
+        *,
+        group: _builtins.bytes = ...,
+        at: Global___Position | None = ...,
+        follows: Global___Position | None = ...,
+        record: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "follows", b"follows"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "follows", b"follows", "group", b"group", "record", b"record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupChanged: _TypeAlias = GroupChanged  # noqa: Y015
 
 @_typing.final
 class Delivered(_message.Message):
