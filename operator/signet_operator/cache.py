@@ -101,3 +101,7 @@ class Cache:
         )
         old, self._asked[key] = self._asked.get(key), now
         return old != now
+
+    def gone(self, key: Key) -> None:
+        """A cluster was deleted."""
+        self._asked.pop(key, None)

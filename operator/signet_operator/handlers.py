@@ -68,7 +68,10 @@ def _clusters(registry: kopf.OperatorRegistry, cache: Cache, wake: Callable[[Key
     @kopf.on.event(*where, id="cluster", registry=registry)
     async def cluster(event: Any, body: kopf.Body, **kwargs: Any) -> None:
         cache.attach(kwargs)
-        if event["type"] == "DELETED" or cache.asked(_key(body), body):
+        gone = event["type"] == "DELETED"
+        if gone:
+            cache.gone(_key(body))
+        if gone or cache.asked(_key(body), body):
             wake(_key(body))
 
 

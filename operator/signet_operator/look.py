@@ -6,8 +6,8 @@ The writes are those of `Writer` (apply.py); everything before them only reads.
 import contextlib
 import ssl
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -19,6 +19,7 @@ from signet_operator.cache import APPLIED as WATCHED_INDICES
 from signet_operator.cache import Cache, Key
 from signet_operator.certificates import PodTrust
 from signet_operator.desired import bundle, config_map
+from signet_operator.drain.rollout import Template
 from signet_operator.health import LOOK_SECONDS, LOOKS
 from signet_operator.names import TEMPLATE_HASH, Tier
 from signet_operator.observe import Children, Object, observe, owned
@@ -49,6 +50,10 @@ class Budget:
         """What a plan has noted for itself."""
         self._rolls[key] = bool(memory.get("surge"))
 
+    def forget(self, key: Key) -> None:
+        """It is gone."""
+        self._rolls.pop(key, None)
+
     def left(self, key: Key, cache: Cache) -> int:
         """How many more may begin, this one included."""
         others = (other for other in cache.clusters() if other != key)
@@ -60,8 +65,17 @@ def _rolls(cache: Cache, key: Key) -> bool:
     return bool((status.get("memory") or {}).get("surge"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """UIDs of a cluster and of its objects that something is kept of."""
+
+    cluster: str
+    pods: frozenset[str]
+    pools: frozenset[str]
+
+
 class Looker:
-    """Reconciler's `look`."""
+    """Reconciler's `look`. Of what a look finds gone, nothing is kept after it."""
 
     def __init__(
         self,
@@ -79,6 +93,7 @@ class Looker:
         self._cache, self._pods, self._writer = cache, pods, writer
         self._class, self._address, self._leads = operator_class, address, leads
         self._budget, self._look_s, self._clock = budget, look_s, clock
+        self._held: dict[Key, _Held] = {}
         self._surveyed: dict[str, float] = {}  # by UID: when kinds that nobody watches were listed
 
     async def __call__(self, key: Key) -> float | None:
@@ -87,11 +102,13 @@ class Looker:
         if not self._leads() or (cluster and "deletionTimestamp" in cluster["metadata"]):
             return None
         if cluster is None:  # its objects go with it; the authority is in another namespace
+            self._forget(key)
             with contextlib.suppress(NotLeader):
                 await self._writer.secrets.sweep()
             return None
         spec = read(cluster)
         if spec.operator_class != self._class:
+            self._forget(key)
             return None
         with LOOK_SECONDS.time():
             try:
@@ -106,6 +123,7 @@ class Looker:
 
     async def _look(self, key: Key, spec: ClusterSpec, cluster: Object) -> float:
         children = self._cache.children(key)
+        self._hold(key, _Held(spec.uid, _uids(children.pods), _uids(children.pools)))
         trust = await self._writer.secrets.look(
             spec,
             self._trusts(children),
@@ -114,14 +132,16 @@ class Looker:
         )
         addresses = self._addresses(spec, children, trust.client)
         reports = await self._pods.look(addresses.values())
-        seen = self._seen(spec, cluster, children, reports)
+        templates = plan.made(spec)
+        seen = self._seen(spec, cluster, children, reports, templates)
         refusal = await self._apply(key, spec, seen, trust)
         now = self._clock()
         for told in trust.changed:
             await self._writer.events.tell(spec, told, now)
         if refusal:
             seen = replace(seen, refused=refusal)
-        made = plan.plan(spec, seen, now, budget=self._budget.left(key, self._cache))
+        budget = self._budget.left(key, self._cache)
+        made = plan.plan(spec, seen, now, budget=budget, templates=templates)
         self._budget.noted(key, made.memory)
         again = min(made.wake_in, self._look_s)
         if not refusal:
@@ -134,18 +154,42 @@ class Looker:
         await self._say(key, spec, cluster, made, now)
         return again
 
+    def _hold(self, key: Key, now: _Held) -> None:
+        """What is there now. What was there at the last look, and is not any more, is forgotten."""
+        before = self._held.get(key, now)
+        if before.cluster != now.cluster:
+            self._forget(key)
+        self._held[key] = now
+        self._drop(before.pods - now.pods, before.pools - now.pools)
+
+    def _forget(self, key: Key) -> None:
+        """A cluster is gone, or another operator's."""
+        held = self._held.pop(key, None)
+        if held is None:
+            return
+        self._drop(held.pods, held.pools)
+        self._surveyed.pop(held.cluster, None)
+        self._budget.forget(key)
+        self._writer.forget(held.cluster)
+
+    def _drop(self, pods: Iterable[str], pools: Iterable[str]) -> None:
+        self._pods.forget(pods)
+        for uid in pools:
+            self._writer.statuses.forget(uid)
+
     def _seen(
         self,
         spec: ClusterSpec,
         cluster: Object,
         children: Children,
         reports: Mapping[str, Report],
+        templates: Mapping[Tier, Template],
     ) -> Observed:
         """As the API has it, and what this process has noted since (statuses.S3)."""
         seen = observe(cluster, children, reports)
         noted = self._writer.statuses.noted(spec.uid)
         sets = {
-            tier: replace(found, drifted=_drifted(spec, tier, children))
+            tier: replace(found, drifted=_drifted(tier, templates[tier], children))
             for tier, found in seen.sets.items()
         }
         return replace(seen, sets=sets, memory=seen.memory if noted is None else noted)
@@ -193,6 +237,10 @@ class Looker:
         }
 
 
+def _uids(objects: Iterable[Object]) -> frozenset[str]:
+    return frozenset(found["metadata"]["uid"] for found in objects)
+
+
 class _Orders:
     """apply/actions.Orders."""
 
@@ -214,10 +262,10 @@ class _Orders:
         return self._addresses[uid]
 
 
-def _drifted(spec: ClusterSpec, tier: Tier, children: Children) -> bool:
+def _drifted(tier: Tier, wanted: Template, children: Children) -> bool:
     """Whether somebody else has changed the template that this operator gave a StatefulSet."""
     for found in children.sets:
         given = (found["metadata"].get("annotations") or {}).get(TEMPLATE_HASH)
-        if owned(found) is tier and given == desired.template_hash(spec, tier):
-            return bool(differs(desired.template(spec, tier), found["spec"]["template"]))
+        if owned(found) is tier and given == wanted.hash:
+            return bool(differs(wanted.body, found["spec"]["template"]))
     return False

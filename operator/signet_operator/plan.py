@@ -22,6 +22,7 @@ from signet_operator.actions import (
     Tell,
     UndrainPod,
 )
+from signet_operator.desired.meta import content_hash
 from signet_operator.drain import rollout
 from signet_operator.drain.look import Look, Ordered
 from signet_operator.drain.rollout import Template
@@ -94,10 +95,8 @@ def plan(
 
 def made(spec: ClusterSpec) -> dict[Tier, Template]:
     """What the pods of each tier are to be made from."""
-    return {
-        tier: Template(desired.template_hash(spec, tier), desired.template(spec, tier))
-        for tier in STATEFUL
-    }
+    bodies = {tier: desired.template(spec, tier) for tier in STATEFUL}
+    return {tier: Template(content_hash(body), body) for tier, body in bodies.items()}
 
 
 def _looks(spec: ClusterSpec, seen: Observed, noted: Memory, now: float) -> dict[Tier, Look]:

@@ -20,7 +20,8 @@ RETRY_S = (1.0, 60.0)  # first and longest wait after a look that failed
 class Reconciler:
     """`look` does one cluster once, and says in how many seconds to look again (None: never).
 
-    Errors that are not `expected` (the API is away, say) are bugs, and logged as such.
+    Errors that are not `expected` (the API is away, say) are bugs, and logged as such. Of a cluster
+    that is not to be looked at again by itself, nothing is kept until it is woken.
     """
 
     def __init__(
@@ -42,11 +43,10 @@ class Reconciler:
             self._tasks[key] = asyncio.create_task(self._keep(key), name=f"cluster {key}")
         self._wakes[key].set()
 
-    def forget(self, key: Key) -> None:
-        """It is gone."""
-        self._wakes.pop(key, None)
-        if task := self._tasks.pop(key, None):
-            task.cancel()
+    @property
+    def keys(self) -> frozenset[Key]:
+        """The clusters that a look is to come of."""
+        return frozenset(self._tasks)
 
     async def close(self) -> None:
         """End all looks."""
@@ -56,7 +56,8 @@ class Reconciler:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _keep(self, key: Key) -> None:
-        woken, failures, wait = self._wakes[key], 0, None
+        woken, failures = self._wakes[key], 0
+        wait: float | None = None
         while True:
             try:
                 await asyncio.wait_for(woken.wait(), wait)
@@ -76,3 +77,6 @@ class Reconciler:
                     log.warning("a look failed", cluster=key, reason=str(error), again_s=wait)
                 else:
                     log.error("a look failed", cluster=key, again_s=wait, exc_info=error)
+            if wait is None and not woken.is_set():
+                del self._wakes[key], self._tasks[key]
+                return

@@ -61,3 +61,5 @@ class Writer:
         """A cluster is gone."""
         self.objects.forget(uid)
         self.statuses.forget(uid)
+        self.secrets.forget(uid)
+        self.events.forget(uid)

@@ -45,6 +45,10 @@ class Events:
         self._calls, self._instance = calls, instance
         self._said: dict[tuple[str, ...], float] = {}
 
+    def forget(self, uid: str) -> None:
+        """A cluster is gone."""
+        self._said = {words: at for words, at in self._said.items() if words[0] != uid}
+
     async def tell(self, spec: ClusterSpec, told: Tell, now: float) -> None:
         """Say it, unless it was just said."""
         words = (spec.uid, told.pod, told.reason, told.message)

@@ -90,6 +90,11 @@ class Secrets:
             case Issuer.NONE:
                 return Trust()
 
+    def forget(self, uid: str) -> None:
+        """A cluster is gone."""
+        self._known.pop(uid, None)
+        self._shared.discard(uid)
+
     async def sweep(self) -> None:
         """Delete the authorities of clusters that are gone, whoever looked when they went.
 
@@ -99,8 +104,7 @@ class Secrets:
         for one in await self._calls.list("Secret", self._namespace, CLUSTER_UID, metadata=True):
             uid = one["metadata"]["labels"][CLUSTER_UID]
             if await self._is_gone(uid, one["metadata"].get("annotations") or {}):
-                self._known.pop(uid, None)
-                self._shared.discard(uid)
+                self.forget(uid)
                 await self._delete(one)
 
     async def _is_gone(self, uid: str, notes: Mapping[str, str]) -> bool:

@@ -22,19 +22,14 @@ from signet_operator.desired import (
     service_account,
     stateful_set,
 )
-from signet_operator.desired.meta import Object, content_hash
+from signet_operator.desired.meta import Object
 from signet_operator.names import STATEFUL, Tier
 from signet_operator.observed import Observed
 from signet_operator.spec import ClusterSpec, Issuer, Mode
 
-__all__ = ["objects", "target", "template", "template_hash"]
+__all__ = ["objects", "target", "template"]
 
 template = pod.template
-
-
-def template_hash(spec: ClusterSpec, tier: Tier) -> str:
-    """Of the template that a tier is to have."""
-    return content_hash(template(spec, tier))
 
 
 def target(spec: ClusterSpec, tier: Tier, seen: Observed) -> int:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from signet_operator import names
-from signet_operator.desired import objects, service, stateful_set, template, template_hash
+from signet_operator.desired import objects, service, stateful_set, template
 from signet_operator.desired.certificate import host_names
-from signet_operator.desired.meta import pod_host
+from signet_operator.desired.meta import content_hash, pod_host
 from signet_operator.names import STATEFUL, Tier
 from signet_operator.observed import Job, Observed, Pool, StatefulSet
 from signet_operator.spec import (
@@ -30,6 +30,10 @@ NOTHING = Observed(schema="0.1")  # the tables are there, and nothing else
 
 def of_kind(spec: ClusterSpec, kind: str, seen: Observed = NOTHING) -> list[dict[str, Any]]:
     return [one for one in objects(spec, seen) if one["kind"] == kind]
+
+
+def template_hash(spec: ClusterSpec, kind: Tier) -> str:
+    return content_hash(template(spec, kind))
 
 
 def container(spec: ClusterSpec, kind: Tier) -> Mapping[str, Any]:

@@ -88,14 +88,34 @@ async def test_clusters_are_looked_at_beside_each_other_up_to_a_bound() -> None:
 
 
 @pytest.mark.looptime
-async def test_one_that_is_gone_is_not_looked_at_again() -> None:
+async def test_nothing_is_kept_of_one_that_is_not_to_be_looked_at_again_until_it_is_woken() -> None:
     looks = Looks(again=1)
     reconciler = Reconciler(looks, 2)
     reconciler.wake(CHAT)
     reconciler.wake(OTHER)
     await asyncio.sleep(0.5)
-    reconciler.forget(CHAT)
+    assert reconciler.keys == {CHAT, OTHER}
+    looks.again = None
     await asyncio.sleep(2)
-    assert [key for _, key in looks.seen].count(CHAT) == 1
-    assert [key for _, key in looks.seen].count(OTHER) > 1
+    assert reconciler.keys == set()
+    seen = len(looks.seen)
+    await asyncio.sleep(60)
+    assert len(looks.seen) == seen
+    reconciler.wake(CHAT)
+    await asyncio.sleep(1)
+    assert [key for _, key in looks.seen[seen:]] == [CHAT]
+    assert reconciler.keys == set()
+    await reconciler.close()
+
+
+@pytest.mark.looptime
+async def test_one_that_is_woken_during_its_last_look_is_looked_at_once_more() -> None:
+    looks = Looks(takes=3)
+    reconciler = Reconciler(looks, 2)
+    reconciler.wake(CHAT)
+    await asyncio.sleep(1)
+    reconciler.wake(CHAT)
+    await asyncio.sleep(20)
+    assert len(looks.seen) == 2
+    assert reconciler.keys == set()
     await reconciler.close()
