@@ -1,6 +1,7 @@
 """Accounts and their devices in SQL: ports/directory.Accounts."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from itertools import chain
 from typing import Any
 
@@ -20,7 +21,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from signet.adapters.directory_engine import SqlStore
 from signet.adapters.directory_keys import store_keys
-from signet.adapters.directory_tables import account, device, invitation, spent_token
+from signet.adapters.directory_tables import (
+    account,
+    block,
+    deleted_user,
+    device,
+    invitation,
+    nonce,
+    spent_token,
+)
 from signet.adapters.directory_telling import put_untold
 from signet.core.ids import DeviceId, UserId
 from signet.core.limits import MAX_DEVICE_ID, MAX_DEVICES
@@ -30,6 +39,7 @@ from signet.ports.directory import (
     AdmissionSpent,
     Changes,
     Device,
+    IdTaken,
     NameTaken,
     NewAccount,
     NewDevice,
@@ -47,6 +57,7 @@ class SqlAccounts(SqlStore):
 
     async def create_account(self, new: NewAccount) -> Account:
         async def work(tx: AsyncConnection) -> Account:
+            await _must_be_new(tx, new.user)
             await _admit(tx, new.admission)
             if new.admission.person and await _taken(tx, account.c.person, new.admission.person):
                 raise PersonKnown
@@ -169,6 +180,9 @@ class SqlAccounts(SqlStore):
             except NoSuchAccount:
                 return ()
             await tx.execute(delete(account).where(account.c.user_id == user))
+            await tx.execute(delete(block).where(block.c.blocked_id == user))
+            await tx.execute(delete(nonce).where(nonce.c.user_id == user))
+            await tx.execute(insert(deleted_user).values(digest=_tombstone(user)))
             dropped = tuple(one.id for one in found.devices)
             await put_untold(tx, Untold(user, found.version + 1, True, dropped))
             return list(dropped)
@@ -227,6 +241,19 @@ async def _admit(tx: AsyncConnection, admission: Admission) -> None:
             raise AdmissionSpent
         spent = {"token_id": admission.token_id, "until_ms": admission.token_until_ms}
         await tx.execute(insert(spent_token).values(spent))
+
+
+async def _must_be_new(tx: AsyncConnection, user: UserId) -> None:
+    """Raises IdTaken."""
+    known = ((account.c.user_id, user), (deleted_user.c.digest, _tombstone(user)))
+    for column, value in known:
+        if await _taken(tx, column, value):
+            raise IdTaken
+
+
+def _tombstone(user: UserId) -> bytes:
+    """What stays of somebody: of 122 random bits nobody finds the id."""
+    return sha256(b"signet-deleted-v1" + user).digest()
 
 
 async def _taken(

@@ -119,6 +119,13 @@ untold = Table(  # no foreign key: a deleted account is told as well
     sqlite_with_rowid=False,
 )
 
+deleted_user = Table(  # so that no id is given twice
+    "deleted_user",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 nonce = Table(
     "nonce",
     metadata,
@@ -166,7 +173,7 @@ block = Table(
         ForeignKey("account.user_id", ondelete="CASCADE"),
         primary_key=True,
     ),
-    Column("blocked_id", LargeBinary, primary_key=True),
+    Column("blocked_id", LargeBinary, primary_key=True, index=True),
     sqlite_with_rowid=False,
 )
 

@@ -1,7 +1,7 @@
 """Registration and take-over of accounts (K1)."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from signet.core.errors import Code, SignetError
@@ -23,6 +23,7 @@ from signet.keys.tokens import Token
 from signet.ports.directory import (
     Account,
     Admission,
+    IdTaken,
     NewAccount,
     NewDevice,
     NoSuchAccount,
@@ -107,17 +108,19 @@ class Registrations:
         )
         await self._check(application)
         recovery_key, recovery_hash = await self._new_recovery_key()
-        account = await parts.directory.create_account(
-            NewAccount(
-                UserId(UUID(bytes=parts.randomness(16), version=4).bytes),
-                application.identity_key,
-                name,
-                application.findable,
-                recovery_hash,
-                self._device(application),
-                admission,
-            )
+        new = NewAccount(
+            self._new_id(),
+            application.identity_key,
+            name,
+            application.findable,
+            recovery_hash,
+            self._device(application),
+            admission,
         )
+        try:
+            account = await parts.directory.create_account(new)
+        except IdTaken:  # one of 2^122, or a deleted one's: nothing was spent
+            account = await parts.directory.create_account(replace(new, user=self._new_id()))
         REGISTRATIONS.inc()
         parts.audit(account.user, "ACCOUNT_REGISTERED", account.devices[0].id)
         return await self._registered(account, recovery_key)
@@ -241,6 +244,9 @@ class Registrations:
         if not await parts.passwords.matches(pin, account.lock_hash):
             parts.audit(account.user, "REGISTRATION_LOCK_REFUSED")
             raise SignetError(Code.LOCKED)
+
+    def _new_id(self) -> UserId:
+        return UserId(UUID(bytes=self._parts.randomness(16), version=4).bytes)
 
     async def _new_recovery_key(self) -> tuple[str, bytes]:
         key = new_recovery_key(self._parts.randomness)

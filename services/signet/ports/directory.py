@@ -39,6 +39,10 @@ class AdmissionSpent(Exception):
     """The invitation is unknown, used or over, or the identity token was used before."""
 
 
+class IdTaken(Exception):
+    """Somebody has this id, or had it: an id is never given again."""
+
+
 class PersonKnown(Exception):
     """The person whom an identity provider names has an account already."""
 
@@ -173,7 +177,8 @@ class Accounts(Protocol):
         """Make an account with its first device and keys.
 
         Raises:
-            AdmissionSpent, PersonKnown, NameTaken, KeyIdReused: nothing was stored or spent.
+            IdTaken, AdmissionSpent, PersonKnown, NameTaken, KeyIdReused: nothing was stored or
+                spent.
         """
         ...
 
@@ -239,8 +244,9 @@ class Accounts(Protocol):
     async def delete_account(self, user: UserId) -> Sequence[int]:
         """Forget an account and all that hangs on it; returns the ids its devices had.
 
-        Its id is never given again; its name is free. An unknown account is no error. It is
-        `untold` from then on.
+        No row names it any more, others' blocks of it included, but what is `untold` from then on
+        until it is told. Its id is never given again: a hash of it stays, and nothing else. Its
+        name is free. An unknown account is no error.
         """
         ...
 
