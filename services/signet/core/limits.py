@@ -69,6 +69,27 @@ APPEND_BYTES = 4 * MIB  # with APPEND_ITEMS
 READ_ITEMS = 256
 READ_BYTES = 1 * MIB  # with READ_ITEMS
 
+# --- Groups -------------------------------------------------------------------------------------
+
+# Members. Raise: each message makes so many copies, and each change so many sender keys.
+MAX_GROUP = 100
+MAX_GROUP_PROFILE = 16 * KIB  # name and picture, encrypted
+# Groups of a user. Lower: who is added to many cannot join others.
+MAX_GROUPS = 1_000
+# Entries and bytes of one group's log that wait for some of its members; then its sends are
+# refused. Raise: a shard that is away for long refuses less; more memory. All groups of a router:
+# GROUPS_WAITING_BYTES.
+GROUP_WAITING = 2_000
+GROUP_WAITING_BYTES = 8 * MIB  # with GROUP_WAITING
+GROUPS_WAITING_BYTES = 64 * MIB  # with GROUP_WAITING
+GROUP_RETRY_AFTER = 5.0  # what clients are told then
+# Copies that one call to the owner of a members' shard brings. Raise: fewer, longer calls.
+GROUP_COPIES = 64
+# Groups in an owner's memory. Lower: more reads of the directory.
+REMEMBERED_GROUPS = 20_000
+# Changes of a group in one answer of keys.
+GROUP_CHANGES_PAGE = 100
+
 # --- Streams ----------------------------------------------------------------------------------
 
 # A stream that says nothing. Lower: slow networks cannot log in. Raise: strangers hold sockets.
@@ -240,6 +261,21 @@ LOCK_TRIES = 10
 LOCK_PERIOD = 24 * 3600  # of LOCK_TRIES
 MIN_PIN = 4  # characters of a registration lock's PIN
 MAX_PIN = 64  # with MIN_PIN
+# A mailbox in which a new device is linked. Raise: an address that somebody saw is good for longer.
+# Lower: who looks for their other phone begins anew.
+LINK_TTL = 300
+MAX_LINK_ANSWER = 512  # bytes of what a new device says of itself there
+MAX_LINK_SEALED = 4 * KIB  # bytes of what is handed over to it
+LINKS_AN_HOUR = 60  # mailboxes that one address opens, and offers that one account makes
+# Other calls of linking from an address; a device that waits looks about once in LINK_POLL.
+LINK_CALLS_A_MINUTE = 240
+LINK_POLL = 1.0
+# A device that did not log in for so many days is removed, but for an account's latest. Raise:
+# lost phones are encrypted for longer. Lower: a tablet in a drawer is linked anew.
+IDLE_DEVICE_DAYS = 60
+# How often idle devices are looked for, and how many are removed in one transaction.
+IDLE_ROUND = 3600.0
+IDLE_BATCH = 100  # with IDLE_ROUND
 INVITATION_TTL = 7 * 24 * 3600  # where nothing else is said
 # A token, proof or code that comes with a registration, in characters.
 MAX_PROOF = 8 * KIB
