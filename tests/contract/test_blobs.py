@@ -134,11 +134,49 @@ async def test_a_malformed_name_is_refused(blobs: Blobs, name: str) -> None:
 async def test_what_a_crash_left_half_written_is_thrown_away(tmp_path: Path) -> None:
     blobs = FilesystemBlobs(tmp_path)
     await blobs.put("whole", chunked(SMALL), len(SMALL))
-    half = tmp_path / "incoming" / "half"
+    half = tmp_path / "incoming" / "of_the_dead" / "half"
+    half.parent.mkdir()
     half.write_bytes(SMALL[:10])
     reopened = FilesystemBlobs(tmp_path)
-    assert not half.exists()
+    assert not half.parent.exists()
     assert await read(reopened, "whole") == SMALL
+
+
+async def test_who_opens_a_folder_leaves_alone_what_another_process_is_writing(
+    tmp_path: Path,
+) -> None:
+    first, is_there = FilesystemBlobs(tmp_path), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield SMALL[:10]
+        await is_there.wait()
+        yield SMALL[10:]
+
+    writing = asyncio.create_task(first.put("slow", slowly(), len(SMALL)))
+    await asyncio.sleep(0)
+    second = FilesystemBlobs(tmp_path)
+    is_there.set()
+    await writing
+    assert await read(second, "slow") == SMALL
+    await first.close()
+    await second.close()
+    assert not any((tmp_path / "incoming").iterdir())
+
+
+@every_adapter
+async def test_blobs_between_two_names_are_deleted_and_no_others(blobs: Blobs) -> None:
+    names = [f"between-{number}-{new_name()}" for number in range(5)]
+    for name in names:
+        await blobs.put(name, chunked(b"x"), 1)
+    assert await blobs.delete_between("between-1", "between-3") == 2
+    assert await blobs.delete_between("between-1", "between-3") == 0
+    for name in names:
+        if name.startswith(("between-1", "between-2")):
+            with pytest.raises(BlobNotFound):
+                await blobs.info(name)
+        else:
+            await blobs.info(name)
+            await blobs.delete(name)
 
 
 @every_adapter

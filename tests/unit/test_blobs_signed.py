@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signet.adapters.blobs_ranges import Unsatisfiable, part
-from signet.adapters.blobs_signed import KEY_BYTES, UrlRefused, sign, verify
+from signet.adapters.blobs_signed import KEY_BYTES, Sizes, UrlRefused, sign, verify
 
 KEY = os.urandom(KEY_BYTES)
-QUERY = sign(KEY, "PUT", "name", 1_000, 2_000)
+SIZES = Sizes(500, 1_000)
+QUERY = sign(KEY, "PUT", "name", SIZES, 2_000)
 
 
 def test_a_url_says_how_much_may_be_put_until_it_expires() -> None:
-    assert verify(KEY, "PUT", "name", QUERY, 1_999.9) == 1_000
+    assert verify(KEY, "PUT", "name", QUERY, 1_999.9) == SIZES
     with pytest.raises(UrlRefused):
         verify(KEY, "PUT", "name", QUERY, 2_000)
 

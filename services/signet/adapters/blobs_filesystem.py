@@ -3,7 +3,8 @@
 What may be relied upon: a blob is written beside its place, made durable (fsync of file and
 folder), and then linked to its name, which fails if the name is taken. So it is whole or absent
 after a crash at any moment; what a crash left half-written is thrown away when the folder is
-opened. A deleted blob may come back if the machine dies within moments.
+opened (blobs_staging). A deleted blob may come back if the machine dies within moments. Processes
+of one machine may share the folder.
 
 URLs are signed with a key that is made with the folder and stays in it: they outlive the process.
 Whoever serves them (blobs_http) does so at `public`.
@@ -20,7 +21,8 @@ from pathlib import Path
 import obstore
 from obstore.store import LocalStore
 
-from signet.adapters.blobs_signed import KEY_BYTES, check, sign
+from signet.adapters.blobs_signed import KEY_BYTES, Sizes, check, sign
+from signet.adapters.blobs_staging import Staging
 from signet.core import limits
 from signet.ports.blobs import NAME, BlobExists, BlobInfo, BlobNotFound, Method
 
@@ -28,24 +30,23 @@ CHUNK = 256 * 1024  # what `get` yields at the least, but for the last
 
 
 class FilesystemBlobs:
-    """One process has the folder; it is made where it is not there.
+    """The folder is made where it is not there.
 
-    `public` is the URL below which blobs_http is served; "": no URL can be signed. `clock` is
-    Unix time in seconds.
+    `public` is the URL below which blobs_http is served, or its path at the address where REST is
+    asked; "": no URL can be signed. `clock` is Unix time in seconds.
     """
 
     def __init__(
         self, folder: Path, *, public: str = "", clock: Callable[[], float] = time.time
     ) -> None:
-        self._whole, self._incoming = folder / "blobs", folder / "incoming"
-        for path in (self._whole, self._incoming):
-            path.mkdir(parents=True, exist_ok=True)
-        for left in self._incoming.iterdir():
-            left.unlink()
+        self._whole = folder / "blobs"
+        self._whole.mkdir(parents=True, exist_ok=True)
+        self._own = Staging(folder / "incoming")
+        self._incoming = self._own.path
         self._store = LocalStore(self._whole)
         self._staging = LocalStore(self._incoming)
         self._public, self._clock = public.rstrip("/"), clock
-        self.key = _key_in(folder)  # of the URLs
+        self.key = _key_in(folder, self._incoming)  # of the URLs
 
     async def put(self, name: str, chunks: AsyncIterator[bytes], size: int) -> BlobInfo:
         """See Blobs. Raises OSError where the disk is full or fails; then there is no such blob."""
@@ -53,7 +54,7 @@ class FilesystemBlobs:
             raise ValueError("a blob's name has 1-200 letters, digits, - and _")
         if (self._whole / name).exists():
             raise BlobExists("there is a blob of that name")
-        staged = f"{secrets.token_hex(16)}"
+        staged = secrets.token_hex(16)
         try:
             await obstore.put_async(
                 self._staging,
@@ -98,17 +99,23 @@ class FilesystemBlobs:
             except FileNotFoundError:
                 return
 
-    async def sign(self, method: Method, name: str, expires_s: int) -> str:
+    async def delete_between(self, after: str, before: str) -> int:
+        """See Blobs. The whole folder is looked at, in a thread."""
+        return await asyncio.to_thread(_delete_between, self._whole, after, before)
+
+    async def sign(self, method: Method, name: str, expires_s: int, size: int | None = None) -> str:
         """See Blobs. ValueError also where `public` is not known."""
         check(method, name, expires_s)
         if not self._public:
             raise ValueError("where blobs are served is not known: ?public=URL")
         most = limits.MAX_BLOB if method == "PUT" else 0
-        query = sign(self.key, method, name, most, int(self._clock()) + expires_s)
+        sizes = Sizes(0, most) if size is None else Sizes(size, size)
+        query = sign(self.key, method, name, sizes, int(self._clock()) + expires_s)
         return f"{self._public}/{name}?{query}"
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Throw away what is half-written."""
+        self._own.close()
 
 
 async def _exactly(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
@@ -133,9 +140,17 @@ def _publish(staged: Path, at: Path) -> None:
     _sync(at.parent)
 
 
-def _key_in(folder: Path) -> bytes:
+def _delete_between(folder: Path, after: str, before: str) -> int:
+    with os.scandir(folder) as found:
+        names = [entry.name for entry in found if after < entry.name < before]
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    return len(names)
+
+
+def _key_in(folder: Path, staging: Path) -> bytes:
     """The key, made and durable where there is none. Raises OSError."""
-    at, made = folder / "url.key", folder / "incoming" / secrets.token_hex(16)
+    at, made = folder / "url.key", staging / secrets.token_hex(16)
     if not at.exists():
         made.touch(0o600)
         made.write_bytes(secrets.token_bytes(KEY_BYTES))

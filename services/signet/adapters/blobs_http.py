@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Any
 
 from signet.adapters.blobs_ranges import Unsatisfiable, part
-from signet.adapters.blobs_signed import UrlRefused, verify
+from signet.adapters.blobs_signed import Sizes, UrlRefused, verify
 from signet.core import limits
 from signet.ports.blobs import BlobExists, BlobNotFound, Blobs
 
@@ -71,12 +71,12 @@ class BlobsApp:
         name, query = _name(scope), scope["query_string"].decode("latin-1")
         headers = dict(scope["headers"])
         try:
-            most = verify(self._key, scope["method"], name, query, self._clock())
+            sizes = verify(self._key, scope["method"], name, query, self._clock())
         except UrlRefused:
             why = "this URL is not good for that, or not any more"
             raise _Refused(HTTPStatus.FORBIDDEN, why) from None
         if scope["method"] == "PUT":
-            size, md5 = _length(headers, most), headers.get(b"content-md5")
+            size, md5 = _length(headers, sizes), headers.get(b"content-md5")
             await self._put(name, size, client.body(md5), client)
         else:
             await self._get(name, headers.get(b"range", b"").decode("latin-1"), client)
@@ -169,14 +169,16 @@ def _name(scope: Scope) -> str:
     return path.removeprefix(scope.get("root_path", "")).removeprefix("/")
 
 
-def _length(headers: dict[bytes, bytes], most: int) -> int:
+def _length(headers: dict[bytes, bytes], sizes: Sizes) -> int:
     """Bytes that are said to come. Raises: _Refused."""
     said = headers.get(b"content-length", b"")
     if not said.isdigit():
         raise _Refused(HTTPStatus.LENGTH_REQUIRED, "a blob is put with its Content-Length")
-    if len(said) > _DIGITS or int(said) > most:
-        why = f"a blob has at most {most} bytes"
+    if len(said) > _DIGITS or int(said) > sizes.most:
+        why = f"at most {sizes.most} bytes are put here"
         raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
+    if int(said) < sizes.least:
+        raise _Refused(HTTPStatus.BAD_REQUEST, f"{sizes.least} bytes are put here")
     return int(said)
 
 

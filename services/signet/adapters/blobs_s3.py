@@ -10,7 +10,7 @@ uploads must do it. No request takes longer than BLOB_TIMEOUT.
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import obstore
@@ -18,6 +18,7 @@ from obstore.exceptions import AlreadyExistsError, GenericError
 from obstore.store import S3Store
 
 from signet.adapters.blobs_signed import check
+from signet.adapters.s3_presigned import Credentials, presigned
 from signet.core import limits
 from signet.ports.blobs import NAME, BlobExists, BlobInfo, BlobNotFound, Method
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # they exist for type checkers alone
 CHUNK = 256 * 1024  # what `get` yields at the least, but for the last
 PARTS_AT_ONCE = 2
 RETRIES = 3
+LISTED = 1_000  # what S3 lists, and deletes, in one request
 
 
 class S3Blobs:
@@ -68,6 +70,7 @@ class S3Blobs:
             retry_config={"max_retries": RETRIES, "retry_timeout": bound},
         )
         self._signer = S3Store(bucket, config=_at(public or endpoint, where))  # sends nothing
+        self._credentials = Credentials(access_key, secret_key, region)
 
     async def put(self, name: str, chunks: AsyncIterator[bytes], size: int) -> BlobInfo:
         """See Blobs.
@@ -127,10 +130,38 @@ class S3Blobs:
                 except FileNotFoundError:
                     return
 
-    async def sign(self, method: Method, name: str, expires_s: int) -> str:
+    async def delete_between(self, after: str, before: str) -> int:
+        """See Blobs. S3 lists in the order of names: what comes after is not looked at.
+
+        Raises:
+            ConnectionError: S3 did not answer; some may be gone.
+        """
+        gone = 0
+        with _unavailable():
+            async for page in obstore.list(self._store, offset=after, chunk_size=LISTED):
+                names = [found["path"] for found in page if after < found["path"] < before]
+                if names:
+                    await obstore.delete_async(self._store, names)
+                gone += len(names)
+                if len(names) < len(page):
+                    break
+        return gone
+
+    async def sign(self, method: Method, name: str, expires_s: int, size: int | None = None) -> str:
         """See Blobs. Asks nobody."""
         check(method, name, expires_s)
-        return await obstore.sign_async(self._signer, method, name, timedelta(seconds=expires_s))
+        life = timedelta(seconds=expires_s)
+        url = await obstore.sign_async(self._signer, method, name, life)
+        if size is None:
+            return url
+        return presigned(
+            method,
+            url.partition("?")[0],
+            self._credentials,
+            headers={"content-length": str(size), "if-none-match": "*"},
+            expires_s=expires_s,
+            now=datetime.now(UTC),
+        )
 
     async def close(self) -> None:
         """Connections end with the object."""

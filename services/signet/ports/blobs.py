@@ -54,8 +54,19 @@ class Blobs(Protocol):
         """Gone when it returns; an unknown name is no error."""
         ...
 
-    async def sign(self, method: Method, name: str, expires_s: int) -> str:
+    async def delete_between(self, after: str, before: str) -> int:
+        """Delete the blobs whose names sort after `after` and before `before`; how many went.
+
+        It costs what is deleted, not what is there: of blobs whose names begin with when they were
+        made, the old ones go cheaply. May be cut off anywhere, and made again.
+        """
+        ...
+
+    async def sign(self, method: Method, name: str, expires_s: int, size: int | None = None) -> str:
         """A URL by which anybody may do this one thing for `expires_s` seconds, without a login.
+
+        It may begin with a slash: then it is below the address at which REST is asked. With
+        `size` a PUT is good for exactly so many bytes; without, for up to MAX_BLOB.
 
         It is a secret until then, and cannot be taken back. A request that has begun by then may
         end later. Nothing is looked at: the blob need not be there.
@@ -71,13 +82,14 @@ class Blobs(Protocol):
 
         | refused with | what |
         |---|---|
-        | 400 | PUT: the body does not have its Content-MD5 |
-        | 403 | the time is over; a URL that was changed; another name or method (or 405) |
+        | 400 | PUT: the body does not have its Content-MD5, or is shorter than `size` |
+        | 403 | the time is over; a URL that was changed; another name or method (or 405); |
+        | | S3, with `size`: another length, or no `If-None-Match: *` |
         | 404 | GET: there is no such blob (S3: 403 for one who may not list the bucket) |
         | 408, or cut off | the client sends nothing, or takes nothing, for BLOB_TIMEOUT |
         | 409, 412 | PUT: the name is taken |
         | 411 | PUT: no Content-Length |
-        | 413 | PUT: more than MAX_BLOB. S3 has no such bound: look at `info` afterwards |
+        | 413 | PUT: more than `size`, or MAX_BLOB. S3 bounds nothing that has no `size` |
         | 416 | GET: the range begins behind the end |
         | cut off | PUT: any of these, while the body is still coming |
         | 5xx | the store is away or full; come back later |
