@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
 from kubernetes.aio import client, config
 
 from signet_operator import desired
@@ -37,6 +38,25 @@ def _listed(kube: KubeApi, kind: str) -> bool:
     except KubectlFailed:
         return False
     return True
+
+
+@pytest.fixture(scope="module", autouse=True)
+def crds(kube_api: KubeApi) -> None:
+    """In a module that imports it: its resources can be made."""
+    install(kube_api)
+
+
+@pytest.fixture
+def blue(kube_api: KubeApi, kube_api_namespace: str) -> "OneCluster":
+    """A cluster that nobody has looked at yet."""
+    return OneCluster.create(kube_api, kube_api_namespace)
+
+
+@pytest.fixture
+async def by(kube_api: KubeApi, kube_api_namespace: str) -> AsyncIterator[Writer]:
+    """The operator's writer; its own namespace is the cluster's."""
+    async with writer(kube_api, kube_api_namespace) as made:
+        yield made
 
 
 @asynccontextmanager

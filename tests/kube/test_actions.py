@@ -1,6 +1,6 @@
 """Actions on a real API server: done once, in order, and only on what was decided on."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -23,9 +23,10 @@ from signet_operator.apply import Done, NotLeader, Writer
 from signet_operator.apply.events import AGAIN_S
 from signet_operator.desired import template
 from signet_operator.names import Tier
-from tests.kube.applying import OneCluster, install, writer
+from tests.kube.applying import OneCluster, by, crds, writer
 from tests.support.lanes.kube import KubeApi
 
+__all__ = ["by", "crds"]
 pytestmark = pytest.mark.lane("kube-api")
 NOW = 1_800_000_000.0
 SET = "blue-gateway"
@@ -51,17 +52,6 @@ class Heard:
         if self._deaf:
             raise OSError("no route")
         self.orders.append(("rebalance", pod, uid))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _crds(kube_api: KubeApi) -> None:
-    install(kube_api)
-
-
-@pytest.fixture
-async def by(kube_api: KubeApi, kube_api_namespace: str) -> AsyncIterator[Writer]:
-    async with writer(kube_api, kube_api_namespace) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Objects into a real API server: nothing twice, nothing by halves, nothing that is not ours."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,28 +9,13 @@ import pytest
 from signet_operator.apply import NotLeader, Refusal, Unavailable, Writer, Written
 from signet_operator.apply.kinds import APPLIED
 from signet_operator.names import STATEFUL, Tier
-from tests.kube.applying import OneCluster, install, writer
+from tests.kube.applying import OneCluster, blue, by, crds, writer
 from tests.support.lanes.kube import KubeApi
 
+__all__ = ["blue", "by", "crds"]
 pytestmark = pytest.mark.lane("kube-api")
 
 WILD = {"wildcard": "*.pods.chat.example"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _crds(kube_api: KubeApi) -> None:
-    install(kube_api)
-
-
-@pytest.fixture
-def blue(kube_api: KubeApi, kube_api_namespace: str) -> OneCluster:
-    return OneCluster.create(kube_api, kube_api_namespace)
-
-
-@pytest.fixture
-async def by(kube_api: KubeApi, kube_api_namespace: str) -> AsyncIterator[Writer]:
-    async with writer(kube_api, kube_api_namespace) as made:
-        yield made
 
 
 def versions(live: Any) -> dict[Any, str]:

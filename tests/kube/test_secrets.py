@@ -2,7 +2,6 @@
 
 import base64
 import ssl
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,28 +12,12 @@ from signet_operator.apply.kinds import Object
 from signet_operator.apply.secrets import LOOK_S
 from signet_operator.certificates import PodTrust
 from signet_operator.names import Tier
-from tests.kube.applying import OneCluster, install, writer
-from tests.support.lanes.kube import KubeApi
+from tests.kube.applying import OneCluster, blue, by, crds, writer
 
+__all__ = ["blue", "by", "crds"]
 pytestmark = pytest.mark.lane("kube-api")
 NOW = 1_800_000_000.0
 DAY = 86_400
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _crds(kube_api: KubeApi) -> None:
-    install(kube_api)
-
-
-@pytest.fixture
-def blue(kube_api: KubeApi, kube_api_namespace: str) -> OneCluster:
-    return OneCluster.create(kube_api, kube_api_namespace)
-
-
-@pytest.fixture
-async def by(kube_api: KubeApi, kube_api_namespace: str) -> AsyncIterator[Writer]:
-    async with writer(kube_api, kube_api_namespace) as made:
-        yield made
 
 
 class Looks:

@@ -78,6 +78,11 @@ def test_two_replicas_of_which_one_leads() -> None:
     assert environment()["SIGNET_OPERATOR_LEASE"] == "signet-operator"
 
 
+@pytest.mark.parametrize("probe", ["startupProbe", "livenessProbe", "readinessProbe"])
+def test_a_starved_node_does_not_fail_a_probe_at_its_first_second(probe: str) -> None:
+    assert container()[probe]["timeoutSeconds"] == 3
+
+
 def test_every_variable_is_a_setting_of_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that is misspelt would be a knob that does nothing."""
     given = environment({"namespaces": ["a", "b"], "operatorClass": "blue"})
