@@ -206,6 +206,12 @@ class Settings(BaseSettings):
         ge=1,
         description="From one address. Raise it for tests and demos of more people.",
     )
+    idle_device_days: int = Field(
+        bounds.IDLE_DEVICE_DAYS,
+        ge=1,
+        description="A device that did not log in for so many days is removed from its account;"
+        " the one that logged in last never.",
+    )
     proxies: str = Field(
         "",
         description="Addresses and networks of proxies, with commas between: their"
@@ -228,6 +234,13 @@ class Settings(BaseSettings):
         ge=0,
         le=3600,
         description="How long a pod that gets SIGTERM takes at most to give away what it holds.",
+    )
+    entry_lead_s: float = Field(
+        0.0,
+        ge=0,
+        le=120,
+        description="How long a gateway that drains waits before it asks streams back to the entry"
+        " address: who stands before the gateways must have seen that this one is not ready.",
     )
     hold_s: float = Field(
         bounds.HOLD_TIME,

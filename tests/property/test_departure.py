@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,10 +32,13 @@ def listed(names: Iterable[str], accepts: float = 1_000.0) -> list[Member]:
 class Drain:
     """gateway-0 with its streams, which go when they are asked to, or do not."""
 
-    def __init__(self, users: list[UserId] = USERS, *, obedient: bool = True) -> None:
+    def __init__(
+        self, users: list[UserId] = USERS, *, obedient: bool = True, entry_lead: float = 0.0
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.place = Place()
         self.hub = self.place.hub
+        self.hub.config = replace(self.hub.config, entry_lead=entry_lead)
         self.hub.clock = loop.time
         self.place.session.happens(Input.LOST)
         self.edges = {user: self.place.stream_of(user) for user in users}
@@ -152,6 +156,33 @@ async def test_without_public_addresses_all_are_sent_to_the_entrance_at_what_the
     await drain.run(Order(4.0), [record("gateway-1", accepts=50.0), record("gateway-2")])
     assert set(map(tuple, drain.sent_to().values())) == {("",)}
     assert drain.most_in_a_second() <= 2 * 50 * DRAIN_PART
+
+
+@in_virtual_time
+async def test_nobody_is_asked_back_to_an_entrance_that_has_not_heard_of_the_drain() -> None:
+    drain = Drain(USERS[:20], entry_lead=5.0)
+    began = drain.hub.clock()
+    await drain.run(Order(began + 60.0, 4.0), [record("gateway-1")])
+    first, last = min(drain.asked_at.values()) - began, max(drain.asked_at.values()) - began
+    assert 5.0 <= first < 5.5
+    assert 4.5 < last - first < 6.0  # then at the pace that was asked for
+
+
+@in_virtual_time
+async def test_a_short_drain_does_not_wait_long_for_the_entrance() -> None:
+    drain = Drain(USERS[:20], entry_lead=5.0)
+    began = drain.hub.clock()
+    await drain.run(Order(began + 8.0), [record("gateway-1")])
+    assert 1.0 <= min(drain.asked_at.values()) - began < 1.5
+    assert drain.closes() == []
+
+
+@in_virtual_time
+async def test_those_who_can_be_sent_to_a_gateway_by_name_need_not_wait_for_the_entrance() -> None:
+    drain = Drain(USERS[:20], entry_lead=5.0)
+    began = drain.hub.clock()
+    await drain.run(Order(began + 60.0), listed(OTHERS))
+    assert max(drain.asked_at.values()) - began < 2.0
 
 
 @in_virtual_time

@@ -27,6 +27,10 @@ from signet_operator.spec import ClusterSpec, Issuer, TierSpec
 
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 AFTER_DRAIN = 15  # seconds between a drain's deadline and SIGKILL
+# A pod that says that it is not ready gets no new connections after so many probes, each so many
+# seconds after the one before, and a little later: Endpoints, then kube-proxy, follow.
+READY_PERIOD, READY_FAILURES = 2, 2
+ENTRY_LEAD = READY_PERIOD * READY_FAILURES + 3
 NOWHERE = "-"  # the setting public_websocket, public_grpc: clients cannot reach single pods
 
 # Fields of a pod's spec that a person may set as they are; the CRD lists the same.
@@ -123,7 +127,7 @@ def _container(spec: ClusterSpec, asked: TierSpec, mounted: list[Object]) -> Obj
         "ports": [{"name": name, "containerPort": port} for name, port in PORTS[tier].items()],
         "startupProbe": _probe("/healthz", period=2, failures=60),
         "livenessProbe": _probe("/healthz", period=10, failures=6),
-        "readinessProbe": _probe("/readyz", period=3, failures=2),
+        "readinessProbe": _probe("/readyz", period=READY_PERIOD, failures=READY_FAILURES),
         "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": mounted,
@@ -146,6 +150,7 @@ def environment(spec: ClusterSpec, tier: Tier) -> list[Object]:
     plain = {
         "SIGNET_ADVERTISE": advertise,
         "SIGNET_LEAVE_S": str(spec.tiers[tier].drain.deadline_s),
+        **({"SIGNET_ENTRY_LEAD_S": str(ENTRY_LEAD)} if tier is Tier.GATEWAY else {}),
         **_addresses(spec, tier),
         **_tls(spec, tier),
         **mounts.secret_files(spec, STORES[tier]),

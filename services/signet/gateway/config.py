@@ -12,6 +12,7 @@ class GatewayConfig:
 
     `tls_certificate`, `tls_key`: PEM files of the server's certificate for clients; none: no TLS.
     `origins`: what a browser's Origin may be; "*" allows all. Port 0 takes any free one.
+    `entry_lead`: how late the entry address knows of a drain.
     """
 
     name: str
@@ -43,6 +44,7 @@ class GatewayConfig:
     hold_bytes: int = limits.HOLD_BYTES
     max_pending: int = limits.MAX_PENDING
     tick: float = limits.TICK
+    entry_lead: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.resume_key) < 32:

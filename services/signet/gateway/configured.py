@@ -25,6 +25,7 @@ def gateway_config(settings: Settings, name: str, resume_key: bytes) -> GatewayC
         send_burst=settings.send_burst,
         send_rate=settings.send_rate,
         hold_time=settings.hold_s,
+        entry_lead=settings.entry_lead_s,
     )
 
 

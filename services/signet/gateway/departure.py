@@ -1,7 +1,9 @@
 """A gateway goes: its streams are asked to move, at a pace that the others accept (S7).
 
 core/pace.py decides who is asked when; this performs it. Targets are the other gateways' names; ''
-stands for the entry address, where no target can be reached by name.
+stands for the entry address, where no target can be reached by name. Nobody is asked to go there
+before whoever stands before the gateways has seen that this one drains (`entry_lead`): they would
+be led back here, and come later, in one wave with those who are asked then.
 """
 
 import asyncio
@@ -31,6 +33,7 @@ _LEAST = (
     0.001  # seconds of a pause: what is left before the deadline may be less than a clock shows
 )
 ENTRY = ""
+_LEAD_PART = 1 / 8  # of the time for a drain, at most, until streams are asked back to the entry
 
 
 class Departure:
@@ -42,6 +45,7 @@ class Departure:
         self._hub, self._neighbours, self._chance = hub, neighbours, chance
         self._order = order
         self._pace = Pace(order, hub.clock())
+        self._entry_at = hub.clock() + self._lead()
         self._left: dict[str, list[Session]] = {}
         self._grouped_for: tuple[str, ...] | None = None
         self._changed = asyncio.Event()
@@ -51,7 +55,12 @@ class Departure:
         """Go on under another order."""
         self._order = order
         self._pace.order(order, self._hub.clock())
+        self._entry_at = min(self._entry_at, self._hub.clock() + self._lead())
         self._changed.set()
+
+    def _lead(self) -> float:
+        left = max(0.0, self._order.deadline - self._hub.clock())
+        return min(self._hub.config.entry_lead, left * _LEAD_PART)
 
     @property
     def waiting(self) -> int:
@@ -123,7 +132,11 @@ class Departure:
 
     def _ask(self, survivors: Mapping[str, Member]) -> None:
         now = self._hub.clock()
-        left = {name: len(sessions) for name, sessions in self._left.items() if sessions}
+        left = {
+            name: len(sessions)
+            for name, sessions in self._left.items()
+            if sessions and (name != ENTRY or now >= self._entry_at)
+        }
         accepts = self._accepts(survivors)
         for name, count in self._pace.step(
             now, left, accepts, self._neighbours.draining + 1
