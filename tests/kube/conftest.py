@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.kube_messenger import Messenger, operator
 from tests.support.lanes import LaneUnavailableError
-from tests.support.lanes.helm import engine
+from tests.support.lanes.helm import Releases, engine
 from tests.support.lanes.kube import Kube, KubeApi, api
 from tests.support.lanes.kube.stores import KubeStores
 
@@ -37,19 +37,19 @@ def own_kube_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
 
 
 @pytest.fixture(scope="session")
-def installed_operator(kube: Kube) -> Iterator[None]:
+def installed_operator(kube: Kube) -> Iterator[Releases]:
     """Two replicas, for all clusters of `kube`."""
     try:
         engine()
     except LaneUnavailableError as reason:
         pytest.skip(str(reason))
-    with operator(kube):
-        yield
+    with operator(kube) as releases:
+        yield releases
 
 
 @pytest.fixture(scope="session")
 def shared_chat(
-    kube: Kube, kube_stores: KubeStores, installed_operator: None
+    kube: Kube, kube_stores: KubeStores, installed_operator: Releases
 ) -> Iterator[Messenger]:
     messenger = Messenger(kube, "life", kube_stores.urls("life"))
     messenger.create()

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kube_messenger import SMALL, SYSTEM, Messenger
+from tests.support.kube_messenger import OPERATOR, SMALL, SYSTEM, Messenger
 from tests.support.kube_people import people
+from tests.support.lanes.helm import Releases
 from tests.support.lanes.kube import Kube
 from tests.support.lanes.kube.stores import KubeStores
 
@@ -21,17 +22,18 @@ async def test_one_resource_is_a_messenger_on_which_people_talk(
         assert len(chat.pods(tier)) == count
 
 
-def test_a_messenger_that_is_deleted_leaves_what_it_was_to_retain(
-    kube: Kube, kube_stores: KubeStores, installed_operator: None
+def test_a_messenger_of_the_charts_answers_and_leaves_what_it_was_to_retain(
+    kube: Kube, kube_stores: KubeStores, installed_operator: Releases
 ) -> None:
+    assert "ready" in installed_operator.test(OPERATOR)
     brief = Messenger(kube, "brief", kube_stores.urls("brief"))
     one = {"replicas": 1, "resources": SMALL}
     try:
-        brief.create(entrance=False, gateway=one, router=one, retain=["Secret"])
-        brief.await_ready()
-        uid = brief.get("msgc", "chat")["metadata"]["uid"]
-        assert authorities(kube, uid)
-        brief.kubectl("delete", "msgc", "chat", "--wait=false")
+        with brief.installed(gateway=one, router=one, retain=["Secret"]) as releases:
+            brief.await_ready()
+            assert "7401 takes connections" in releases.test("chat")
+            uid = brief.get("msgc", "chat")["metadata"]["uid"]
+            assert authorities(kube, uid)
         brief.until("the rest is gone", lambda: left(brief) == ["secret/chat-shared"])
         brief.until("its authority is gone", lambda: not authorities(kube, uid))
     finally:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.kube_messenger import SYSTEM, Messenger
+from tests.support.kube_messenger import SYSTEM, Messenger, leader
 from tests.support.kube_people import people
 from tests.support.kube_processes import process, stopped
 from tests.support.kube_sight import watched
@@ -14,13 +14,6 @@ from tests.support.kube_sight import watched
 pytestmark = [pytest.mark.lane("kube"), pytest.mark.timeout(900)]
 STEP_S = 0.7
 LOST = 6  # the exit status of one that is not the leader any more
-LABEL = "app.kubernetes.io/name=signet-operator"
-
-
-def leader(chat: Messenger) -> str:
-    """The pod that holds the lease; '' nobody."""
-    found = chat.kube.kubectl.get("lease", "-n", SYSTEM)["items"]
-    return str(found[0]["spec"].get("holderIdentity") or "") if found else ""
 
 
 def replicas(chat: Messenger) -> int:
@@ -35,10 +28,14 @@ def draining(chat: Messenger) -> bool:
 
 def kill_leader(chat: Messenger) -> None:
     """At once, as a node that dies kills; another one leads when this returns."""
-    dead = chat.until("a leader", lambda: leader(chat))
+    dead = chat.until("a leader", lambda: leader(chat.kube))
     kill = ("delete", "pod", "-n", SYSTEM, dead, "--force", "--grace-period=0")
     chat.kube.kubectl(*kill, "--ignore-not-found")
-    chat.until("another leader", lambda: leader(chat) not in {"", dead})
+    chat.until("another leader", lambda: another_leads(chat, dead))
+
+
+def another_leads(chat: Messenger, than: str) -> bool:
+    return leader(chat.kube) not in {"", than}
 
 
 async def test_killed_again_and_again(chat: Messenger, tmp_path: Path) -> None:
@@ -66,7 +63,7 @@ async def test_killed_again_and_again(chat: Messenger, tmp_path: Path) -> None:
 async def test_a_leader_that_was_stopped_past_its_lease_writes_nothing(
     chat: Messenger, tmp_path: Path
 ) -> None:
-    late = chat.until("a leader", lambda: leader(chat))
+    late = chat.until("a leader", lambda: leader(chat.kube))
     try:
         async with people(chat, tmp_path) as some:
             with watched(chat) as sight:
@@ -75,7 +72,7 @@ async def test_a_leader_that_was_stopped_past_its_lease_writes_nothing(
                 it = process("SIGNET_OPERATOR_NAME", late, str(chat.kube.folder))
                 with stopped(it):
                     await some.meanwhile(
-                        lambda: chat.until("another leader", lambda: leader(chat) not in {"", late})
+                        lambda: chat.until("another leader", lambda: another_leads(chat, late))
                     )
                 await some.meanwhile(lambda: chat.until("its end", lambda: ended(chat, late)))
                 await some.meanwhile(lambda: chat.await_ready(gateways=1))

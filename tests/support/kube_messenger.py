@@ -17,7 +17,7 @@ Object = dict[str, Any]
 T = TypeVar("T")
 
 VERSION = "0.1.0"
-SYSTEM = "signet-system"
+SYSTEM, OPERATOR = "signet-system", "signet"
 NODE_PORTS = {
     "clients": {"websocket": 30410, "grpc": 30411},
     "api": {"rest": 30412, "grpc": 30413},
@@ -43,15 +43,18 @@ def until(what: str, look: Callable[[], T], within_s: float = PATIENCE_S) -> T:
 
 
 @contextmanager
-def operator(kube: Kube) -> Iterator[None]:
-    """Installed by its chart, with the image of this working tree; both replicas are ready."""
+def operator(kube: Kube) -> Iterator[helm.Releases]:
+    """Installed by its chart, with the image of this working tree; both replicas are ready.
+
+    The release is `OPERATOR`.
+    """
     repository, _, tag = images.name("operator").rpartition(":")
     kube.kubectl("create", "namespace", SYSTEM)
     kube.await_account(SYSTEM)
     releases = helm.Releases(kube.kubectl.kubeconfig, SYSTEM)
     releases.install(
         helm.chart("signet-operator"),
-        "signet",
+        OPERATOR,
         {
             "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
             "leader": {"leaseSeconds": 5},
@@ -64,9 +67,9 @@ def operator(kube: Kube) -> Iterator[None]:
             kube.kubectl(*wait, timeout_s=PATIENCE_S + 10)
         except KubectlFailed as late:
             raise NotYet(f"{late}\n{system(kube)}") from None
-        yield
+        yield releases
     finally:
-        releases.uninstall("signet")
+        releases.uninstall(OPERATOR)
         releases.close()
         kube.kubectl("delete", "namespace", SYSTEM, "--wait=false")
 
@@ -77,6 +80,12 @@ def system(kube: Kube) -> str:
     return pods + kube.kubectl(
         "logs", "-n", SYSTEM, "-l", "app.kubernetes.io/name=signet-operator", "--tail=15"
     )
+
+
+def leader(kube: Kube) -> str:
+    """The operators' pod that holds the lease; '' nobody."""
+    found = kube.kubectl.get("lease", "-n", SYSTEM)["items"]
+    return str(found[0]["spec"].get("holderIdentity") or "") if found else ""
 
 
 class Messenger:
@@ -118,8 +127,32 @@ class Messenger:
             },
         }
 
-    def create(self, *, entrance: bool = True, **spec: Any) -> None:
-        """The Secret, the resource, and NodePorts that clients know (one messenger at a time)."""
+    def create(self, **spec: Any) -> None:
+        """The resource, and NodePorts that clients know (one messenger at a time)."""
+        self._prepare()
+        self.kube.kubectl.apply([self.resource(**spec)], "-n", self.namespace)
+        try:
+            for service, ports in NODE_PORTS.items():
+                until(f"Service chat-{service}", partial(self.find, "service", f"chat-{service}"))
+                self._pin(f"chat-{service}", ports)
+        except NotYet as late:
+            raise NotYet(f"{late}\n{self.told()}") from None
+
+    @contextmanager
+    def installed(self, **spec: Any) -> Iterator[helm.Releases]:
+        """By its chart, as the release `chat`, which is uninstalled in the end."""
+        self._prepare()
+        releases = helm.Releases(self.kube.kubectl.kubeconfig, self.namespace)
+        try:
+            values = {"spec": self.resource(**spec)["spec"]}
+            releases.install(helm.chart("signet"), "chat", values)
+            yield releases
+            releases.uninstall("chat")
+        finally:
+            releases.close()
+
+    def _prepare(self) -> None:
+        """The namespace, and the Secret with the stores."""
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -128,13 +161,7 @@ class Messenger:
         }
         self.kube.kubectl("create", "namespace", self.namespace)
         self.kube.await_account(self.namespace)
-        self.kube.kubectl.apply([secret, self.resource(**spec)], "-n", self.namespace)
-        try:
-            for service, ports in NODE_PORTS.items() if entrance else ():
-                until(f"Service chat-{service}", partial(self.find, "service", f"chat-{service}"))
-                self._pin(f"chat-{service}", ports)
-        except NotYet as late:
-            raise NotYet(f"{late}\n{self.told()}") from None
+        self.kube.kubectl.apply([secret], "-n", self.namespace)
 
     def _pin(self, service: str, ports: Mapping[str, int]) -> None:
         """Node ports that are known; the operator lets them be, since it asks for none."""

@@ -66,6 +66,6 @@ async def people(chat: Messenger, folder: Path, count: int = COUNT) -> AsyncIter
             crowd.talk()
             some = People(crowd, ledger)
             yield some
-            await some.end()
+            print(await some.end())
         finally:
             await crowd.kill()
