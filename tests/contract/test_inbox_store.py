@@ -17,6 +17,7 @@ from signet.ports.inbox import (
     Batch,
     Connected,
     Entry,
+    Head,
     InboxStore,
     NotOwner,
     OtherShards,
@@ -294,6 +295,29 @@ async def test_a_dropped_inbox_is_empty_and_its_numbers_go_on(open_store: Open) 
     await store.append([Batch(SHARD, epoch, entries(device, epoch, 1))])
     assert await stored(store, device) == []
     assert await stored(store, other) == [entry(other, epoch, 1)]
+
+
+@every_adapter
+async def test_an_inbox_that_is_dropped_for_good_has_no_items(open_store: Open) -> None:
+    store, device = await open_store(), somebody()
+    epoch = await taken(store)
+    await store.append([Batch(SHARD, epoch, entries(device, epoch, 1, 2))])
+    await store.drop(SHARD, epoch, [device, somebody()], for_good=True)
+    assert await stored(store, device) == []
+    (head,) = await store.heads([device])
+    assert head.items == 0
+
+
+async def test_sqlite_forgets_the_heads_of_inboxes_that_are_dropped_for_good(
+    sqlite_inbox: Open,
+) -> None:
+    store, device = await sqlite_inbox(), somebody()
+    epoch = await taken(store)
+    note = Connected(device, 40, (40,))
+    await store.append([Batch(SHARD, epoch, entries(device, epoch, 1), (), [note])])
+    await store.drop(SHARD, epoch, [device], for_good=True)
+    assert await store.heads([device]) == [Head(device, START, START)]
+    await store.close()
 
 
 @every_adapter

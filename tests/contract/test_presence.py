@@ -75,6 +75,14 @@ async def test_a_record_is_rewritten_whole(presence: PresenceStore) -> None:
 
 
 @every_adapter
+async def test_of_somebody_who_is_forgotten_nothing_is_known(presence: PresenceStore) -> None:
+    ann, bob = online(), online()
+    await presence.put([ann, bob], 60)
+    await presence.forget([ann.user, online().user])
+    assert await presence.get([ann.user, bob.user]) == {bob.user: bob}
+
+
+@every_adapter
 async def test_an_expired_record_is_offline_and_keeps_its_last_seen_time(
     presence: PresenceStore,
 ) -> None:

@@ -103,8 +103,11 @@ class TroubledInbox:
     async def newest(self, device: DeviceId, items: int, size: int) -> Sequence[Entry]:
         return await self._read(lambda db: sql.newest(db, device, items, size))
 
-    async def drop(self, shard: ShardId, epoch: Epoch, devices: Sequence[DeviceId]) -> None:
-        await self._write(lambda db: sql.drop(db, shard, epoch, devices))
+    async def drop(
+        self, shard: ShardId, epoch: Epoch, devices: Sequence[DeviceId], *, for_good: bool = False
+    ) -> None:
+        forget = sql.drop_for_good if for_good else sql.drop
+        await self._write(lambda db: forget(db, shard, epoch, devices))
 
     async def sweep(self, before_ms: int, limit: int) -> int:
         return await self._write(lambda db: sql.sweep(db, before_ms, limit))

@@ -143,8 +143,11 @@ class SqliteInbox:
     async def newest(self, device: DeviceId, items: int, size: int) -> Sequence[Entry]:
         return await self._read(lambda db: sql.newest(db, device, items, size))
 
-    async def drop(self, shard: ShardId, epoch: Epoch, devices: Sequence[DeviceId]) -> None:
-        await self._writer.submit(lambda db: sql.drop(db, shard, epoch, devices))
+    async def drop(
+        self, shard: ShardId, epoch: Epoch, devices: Sequence[DeviceId], *, for_good: bool = False
+    ) -> None:
+        forget = sql.drop_for_good if for_good else sql.drop
+        await self._writer.submit(lambda db: forget(db, shard, epoch, devices))
 
     async def sweep(self, before_ms: int, limit: int) -> int:
         return await self._writer.submit(lambda db: sql.sweep(db, before_ms, limit))

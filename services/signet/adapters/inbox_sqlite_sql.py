@@ -217,6 +217,18 @@ def drop(db: sqlite3.Connection, shard: ShardId, epoch: Epoch, devices: Sequence
     )
 
 
+def drop_for_good(
+    db: sqlite3.Connection, shard: ShardId, epoch: Epoch, devices: Sequence[DeviceId]
+) -> None:
+    """Nothing names them any more."""
+    _fence(db, shard, epoch)
+    for table in ("item", "inbox", "swept"):
+        db.executemany(
+            f"DELETE FROM {table} WHERE user = ? AND device = ?",  # noqa: S608 - ours
+            [(device.user, device.device) for device in devices],
+        )
+
+
 def sweep(db: sqlite3.Connection, before_ms: int, limit: int) -> int:
     """For each inbox the oldest, without a gap: what is younger is never reported as expired."""
     inboxes = db.execute(

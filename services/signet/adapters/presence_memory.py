@@ -28,5 +28,9 @@ class MemoryPresence:
                 found[user] = record if now < until else replace(record, status=Status.OFFLINE)
         return found
 
+    async def forget(self, users: Sequence[UserId]) -> None:
+        for user in users:
+            self._seen.pop(user, None)
+
     async def close(self) -> None:
         self._seen.clear()

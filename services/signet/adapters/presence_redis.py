@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from signet.adapters.redis_client import Away, RedisClient
 from signet.core import limits
 from signet.core.ids import UserId
+from signet.ports.inbox import StoreUnavailable
 from signet.ports.presence import Seen, Status
 
 RECORD = "signet:presence:"
@@ -68,6 +69,21 @@ class RedisPresence:
         rows = zip(users, answers[::2], answers[1::2], strict=True)
         known = ((user, _decode(user, record, last)) for user, record, last in rows)
         return {user: seen for user, seen in known if seen is not None}
+
+    async def forget(self, users: Sequence[UserId]) -> None:
+        """See PresenceStore. One round trip. Raises StoreUnavailable."""
+
+        async def delete(redis: Redis) -> None:
+            pipe = redis.pipeline(transaction=False)
+            for user in users:
+                pipe.delete(_record_key(user))
+                pipe.hdel(_seen_key(user), _field(user))
+            await pipe.execute()
+
+        try:
+            await self._client.ask(delete)
+        except Away as error:
+            raise StoreUnavailable("presence") from error
 
     async def ping(self) -> None:
         """Ask whether Redis is there. Raises Away."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from signet.adapters.sqlite_file import Away, SqliteFile
 from signet.clocks import boot_ms
 from signet.core.ids import UserId
+from signet.ports.inbox import StoreUnavailable
 from signet.ports.presence import Seen, Status
 
 SCHEMA = """
@@ -56,6 +57,16 @@ class SqlitePresence:
             return await self._file.read(lambda db: _get(db, users))
         except Away:
             return {}
+
+    async def forget(self, users: Sequence[UserId]) -> None:
+        """See PresenceStore. Raises StoreUnavailable."""
+        rows = [(user,) for user in users]
+        try:
+            await self._file.write(
+                lambda db: db.executemany("DELETE FROM presence WHERE user = ?", rows)
+            )
+        except Away as error:
+            raise StoreUnavailable("presence") from error
 
     async def ping(self) -> None:
         """See that a write would have its turn. Raises Away."""

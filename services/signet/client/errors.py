@@ -65,6 +65,9 @@ class TokenExpired(SignetError): ...
 class DeviceRemoved(SignetError): ...
 
 
+class AccountDeleted(SignetError): ...
+
+
 class Forbidden(SignetError): ...
 
 
@@ -190,6 +193,7 @@ _BY_CODE: dict[Code, type[SignetError]] = {
     Code.UNAUTHENTICATED: Unauthenticated,
     Code.TOKEN_EXPIRED: TokenExpired,
     Code.DEVICE_REMOVED: DeviceRemoved,
+    Code.ACCOUNT_DELETED: AccountDeleted,
     Code.FORBIDDEN: Forbidden,
     Code.NOT_FOUND: NotFound,
     Code.RATE_LIMITED: RateLimited,

@@ -7,7 +7,7 @@ Numbers are those of protos/protocol.md, "States":
   server may have attached what was given up: who is displaced after that was so by himself, and
   comes back.
 - S8 After any other end the device comes back, after a back-off or at once when asked.
-- S9 A removed device never comes back; nor does one whom the server refuses for good.
+- S9 A removed device never comes back, nor one whose account was deleted; nor does one whom the server refuses for good.
 """
 
 from enum import Enum, auto
@@ -126,7 +126,7 @@ def ended_by(code: Code | None) -> Input:
     """What the end of a stream with this code is; None: it just broke."""
     if code is Code.DISPLACED:
         return Input.DISPLACED
-    if code is Code.DEVICE_REMOVED:
+    if code in (Code.DEVICE_REMOVED, Code.ACCOUNT_DELETED):
         return Input.REMOVED
     if code is None or code in COMES_BACK or code is Code.STALE_CONNECTION:
         return Input.ENDED

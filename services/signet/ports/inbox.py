@@ -148,8 +148,14 @@ class InboxStore(Protocol):
         """The last items of an inbox, oldest first: up to `items`, about `size` bytes."""
         ...
 
-    async def drop(self, shard: ShardId, epoch: Epoch, devices: Sequence[DeviceId]) -> None:
-        """Empty the inboxes of removed devices; their numbers go on if one comes again (J6)."""
+    async def drop(
+        self, shard: ShardId, epoch: Epoch, devices: Sequence[DeviceId], *, for_good: bool = False
+    ) -> None:
+        """Empty the inboxes of removed devices; their numbers go on if one comes again (J6).
+
+        `for_good`: none ever does, for the account is deleted. SQLite then forgets the heads, too;
+        in Cassandra they stay, with the numbers alone (W1: nothing there is deleted as a whole).
+        """
         ...
 
     async def sweep(self, before_ms: int, limit: int) -> int:

@@ -37,6 +37,14 @@ class PresenceStore(Protocol):
         """What is known; an expired record comes back as OFFLINE with its last seen time."""
         ...
 
+    async def forget(self, users: Sequence[UserId]) -> None:
+        """Nothing is known of them any more, last seen included; unknown ones are no error.
+
+        Raises:
+            StoreUnavailable: (signet.ports.inbox) something may be left; forget the same again.
+        """
+        ...
+
     async def close(self) -> None:
         """Give back what is held."""
         ...

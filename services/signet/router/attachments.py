@@ -81,7 +81,7 @@ class Attachments:
             return
         inbox = person.inboxes.get(frame.address.device.device)
         if inbox is None or not is_of_account(person, frame):
-            self._refuse(link, frame.session, Code.DEVICE_REMOVED)
+            self._refuse(link, frame.session, ended(person))
         elif frame.counter < inbox.counter + (not frame.again):  # O4
             self._refuse(link, frame.session, Code.STALE_CONNECTION)
         elif frame.resume_counter is not None and frame.resume_counter not in inbox.resumable:
@@ -265,7 +265,7 @@ class Attachments:
             user = person.user
             device = inbox.device.device
             if user is None or user.generations.get(device) != session.address.generation:
-                self._context.drop(session, Code.DEVICE_REMOVED)
+                self._context.drop(session, ended(person))
                 self._presences.changed(person.id)
             elif CAPABILITY_NOTICES in session.capabilities:
                 self._context.push(session, own_devices_frame())
@@ -291,13 +291,14 @@ class Attachments:
         """A device is gone: its inbox is emptied. Numbers go on if it is registered again (J6)."""
         inbox = person.inboxes.get(device)
         if inbox is not None and inbox.session is not None:
-            self._context.drop(inbox.session, Code.DEVICE_REMOVED)
+            self._context.drop(inbox.session, ended(person))
             self._presences.changed(person.id)
         if inbox is not None:
             inbox.acknowledged = inbox.last
             inbox.counter, inbox.resumable, inbox.items, inbox.bytes = 0, (), 0, 0
         shard, now_ms = self._context.shard(person.id), self._context.now_ms()
-        self._context.writer.add(Write(dropped=[(shard, DeviceId(person.id, device))]))
+        gone = [(shard, DeviceId(person.id, device))]
+        self._context.writer.add(Write(dropped=gone, for_good=person.user is None))
         dropped = Event(Topic.AUDIT, person.id, "INBOX_DROPPED", now_ms, device)
         self._context.events.publish(dropped)
 
@@ -313,6 +314,11 @@ def resumable(inbox: Inbox, frame: Attach) -> tuple[int, ...]:
     used = frame.resume_counter
     kept = inbox.resumable[-1:] if used is None else (used,)
     return (*kept, frame.counter)
+
+
+def ended(person: Person) -> Code:
+    """Why a device that is not of the account is sent away (S9)."""
+    return Code.ACCOUNT_DELETED if person.user is None else Code.DEVICE_REMOVED
 
 
 def is_of_account(person: Person, frame: Attach) -> bool:

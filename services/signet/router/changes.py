@@ -53,10 +53,14 @@ class Changes:
     async def replaced(self, user: UserId, dropped_devices: Sequence[int]) -> None:
         """Another identity key: the old inboxes are dropped, and those who know the user told.
 
+        Nobody at all, where the account was deleted: then presence is forgotten, too.
         Durable when it returns. Raises TimeoutError, StoreUnavailable: tell it again.
         """
         gone = dict.fromkeys(dropped_devices, NO_REGISTRATION)
-        self._attachments.reviewed(await self._person_here(user), gone)
+        person = await self._person_here(user)
+        self._attachments.reviewed(person, gone)
+        if person.user is None:
+            await self._context.presence.forget([user])
         body = stored_peer_changed(user, True, self._context.now_ms())
         told = [
             self._receipts.deliver(shard, [OwnersItem(peer, body)], self._context.shard(user))

@@ -73,9 +73,16 @@ class Presences:
     async def _write(self, statuses: dict[UserId, Status]) -> None:
         now_ms = self._context.now_ms()
         seen = [
-            Seen(user, status, now_ms, self._gateway(user)) for user, status in statuses.items()
+            Seen(user, status, now_ms, self._gateway(user))
+            for user, status in statuses.items()
+            if not self._is_gone(user)
         ]
         await self._context.presence.put(seen, self._ttl_s(statuses))
+
+    def _is_gone(self, user: UserId) -> bool:
+        """Deleted: of whom nothing is kept."""
+        person = self._context.people.known(user)
+        return person is not None and person.user is None
 
     def _gateway(self, user: UserId) -> str:
         person = self._context.people.known(user)

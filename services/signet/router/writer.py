@@ -37,6 +37,7 @@ class Write:
     acknowledged: list[tuple[ShardId, Acknowledged]] = field(default_factory=list)
     connected: list[tuple[ShardId, Connected]] = field(default_factory=list)
     dropped: list[tuple[ShardId, DeviceId]] = field(default_factory=list)  # these inboxes, alone
+    for_good: bool = False  # what is dropped never comes again
     done: Callable[[], None] = lambda: None
 
     size: int = field(init=False)  # bytes of the entries, and what notes take in memory
@@ -104,7 +105,7 @@ class Writer:
 
     async def _one(self, group: list[Write]) -> None:
         if group[0].dropped:
-            await self._confirmed(partial(self._drop, group[0].dropped))
+            await self._confirmed(partial(self._drop, group[0]))
         else:
             await self._confirmed(partial(self._store.append, self._batches(group)))
         for write in group:
@@ -154,9 +155,10 @@ class Writer:
             for shard in {**entries, **acknowledged, **connected}
         ]
 
-    async def _drop(self, dropped: list[tuple[ShardId, DeviceId]]) -> None:
-        for shard, device in dropped:
-            await self._store.drop(shard, self._epoch_of(shard), [device])
+    async def _drop(self, write: Write) -> None:
+        for shard, device in write.dropped:
+            epoch = self._epoch_of(shard)
+            await self._store.drop(shard, epoch, [device], for_good=write.for_good)
 
     async def _confirmed(self, write: Callable[[], Awaitable[None]]) -> None:
         wait = 0.02

@@ -184,7 +184,9 @@ class CassandraInbox:
         if device not in self._counters:
             await self.heads([device])
 
-    async def drop(self, shard: ShardId, epoch: Epoch, devices: Sequence[DeviceId]) -> None:
+    async def drop(
+        self, shard: ShardId, epoch: Epoch, devices: Sequence[DeviceId], *, for_good: bool = False
+    ) -> None:
         await self._connected()
         life = self._life_of(shard, epoch)
         records: list[Record] = []
