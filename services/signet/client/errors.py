@@ -188,6 +188,18 @@ class TooManyUnanswered(SignetError): ...
 class NotOwner(SignetError): ...
 
 
+class MediaTooLarge(SignetError): ...
+
+
+class MediaTicketRefused(SignetError): ...
+
+
+class MediaIncomplete(SignetError): ...
+
+
+class MediaWrongLength(SignetError): ...
+
+
 _BY_CODE: dict[Code, type[SignetError]] = {
     Code.USER_NAME_TAKEN: UserNameTaken,
     Code.UNAUTHENTICATED: Unauthenticated,
@@ -234,6 +246,10 @@ _BY_CODE: dict[Code, type[SignetError]] = {
     Code.STRANGER_LIMIT: StrangerLimit,
     Code.TOO_MANY_UNANSWERED: TooManyUnanswered,
     Code.NOT_OWNER: NotOwner,
+    Code.MEDIA_TOO_LARGE: MediaTooLarge,
+    Code.MEDIA_TICKET_REFUSED: MediaTicketRefused,
+    Code.MEDIA_INCOMPLETE: MediaIncomplete,
+    Code.MEDIA_WRONG_LENGTH: MediaWrongLength,
 }
 
 

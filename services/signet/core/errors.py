@@ -62,6 +62,10 @@ class Code(IntEnum):
     GROUP_FULL = 109
     GROUP_CHANGED = 110
     LAST_ADMINISTRATOR = 111
+    MEDIA_TOO_LARGE = 120
+    MEDIA_TICKET_REFUSED = 121
+    MEDIA_INCOMPLETE = 122
+    MEDIA_WRONG_LENGTH = 123
 
 
 class Retry(Enum):
@@ -229,6 +233,26 @@ RULES: dict[Code, Rule] = {
     ),
     Code.LAST_ADMINISTRATOR: Rule(
         Retry.CHANGED, 4000, "FAILED_PRECONDITION", 409, "name another administrator first"
+    ),
+    Code.MEDIA_TOO_LARGE: Rule(
+        Retry.NEVER, 4000, "INVALID_ARGUMENT", 413, "more than a blob may have here"
+    ),
+    Code.MEDIA_TICKET_REFUSED: Rule(
+        Retry.CHANGED,
+        4000,
+        "FAILED_PRECONDITION",
+        409,
+        "the ticket is over, or not this account's; ask for another",
+    ),
+    Code.MEDIA_INCOMPLETE: Rule(
+        Retry.CHANGED, 4000, "FAILED_PRECONDITION", 409, "parts are missing; put them first"
+    ),
+    Code.MEDIA_WRONG_LENGTH: Rule(
+        Retry.CHANGED,
+        4000,
+        "FAILED_PRECONDITION",
+        409,
+        "a part had not its signed length and was deleted; put it again",
     ),
 }
 

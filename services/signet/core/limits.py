@@ -377,6 +377,33 @@ MAX_BLOB = 100 * MIB
 # How long a URL may be good; S3 refuses longer. Lower: slow uploads must ask for another.
 BLOB_URL_LIFE = 7 * 24 * 3600
 
+# --- Media ----------------------------------------------------------------------------------------
+
+# Bytes that a ticket may be for beyond `media_bytes`: what encryption adds to a file of that size.
+MEDIA_OVERHEAD = 4 * KIB
+# A ticket: a cut upload goes on for so long. Raise: keys that sign tokens are kept for longer.
+MEDIA_TICKET_TTL = 24 * 3600
+# URLs of parts; a client asks for others with its ticket. Raise: whoever has one may use it longer.
+MEDIA_URL_TTL = 3600
+# A blob outlives the message that names it by 15 days. Raise: more disk. Lower: who comes back
+# after a month finds the message, and no picture.
+MEDIA_TTL = ITEM_TTL + 15 * 24 * 3600
+# Tickets of an account. Lower: who sends an album waits.
+MEDIA_AN_HOUR = 200
+# Parts (BLOB_PART each, or begun) that an account may put. Raise: one fills the disk sooner.
+MEDIA_PARTS_A_DAY = 1_000
+# Downloads of an account. Lower: a new device of somebody with many pictures waits.
+MEDIA_READS_AN_HOUR = 2_000
+# How often blobs that are over are looked for. Raise: they lie for longer.
+MEDIA_SWEEP_PERIOD = 3600.0
+# Parts that a client puts or gets at once. Raise: fast networks are used better, slow ones worse.
+MEDIA_PARTS_AT_ONCE = 3
+# How often a download that brings nothing goes on before it gives up. Raise: it notices later.
+MEDIA_TRIES = 5
+# Bytes of a thumbnail, and of a file's name and type: they travel inside the message.
+MAX_THUMBNAIL = 16 * KIB
+MAX_FILE_NAME = 255
+
 # --- Push ---------------------------------------------------------------------------------------
 
 # A user's devices get one background push in so long. Lower: batteries and the budgets of phones'

@@ -148,6 +148,10 @@ class _CodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Code.ValueType],
     CODE_GROUP_CHANGED: _Code.ValueType  # 110
     """another change came first"""
     CODE_LAST_ADMINISTRATOR: _Code.ValueType  # 111
+    CODE_MEDIA_TOO_LARGE: _Code.ValueType  # 120
+    CODE_MEDIA_TICKET_REFUSED: _Code.ValueType  # 121
+    CODE_MEDIA_INCOMPLETE: _Code.ValueType  # 122
+    CODE_MEDIA_WRONG_LENGTH: _Code.ValueType  # 123
 
 class Code(_Code, metaclass=_CodeEnumTypeWrapper):
     """Every refusal and every close has one. protos/protocol.md, "Codes", says for each: retry? when?"""
@@ -223,6 +227,10 @@ CODE_GROUP_FULL: Code.ValueType  # 109
 CODE_GROUP_CHANGED: Code.ValueType  # 110
 """another change came first"""
 CODE_LAST_ADMINISTRATOR: Code.ValueType  # 111
+CODE_MEDIA_TOO_LARGE: Code.ValueType  # 120
+CODE_MEDIA_TICKET_REFUSED: Code.ValueType  # 121
+CODE_MEDIA_INCOMPLETE: Code.ValueType  # 122
+CODE_MEDIA_WRONG_LENGTH: Code.ValueType  # 123
 Global___Code: _TypeAlias = Code  # noqa: Y015
 
 @_typing.final
