@@ -65,7 +65,7 @@ class SqlAccounts(SqlStore):
                 raise NameTaken
             await tx.execute(insert(account).values(_account_row(new)))
             await _put_device(tx, DeviceId(new.user, 1), new.device, generation=1)
-            return await _load(tx, new.user)
+            return await load_account(tx, new.user)
 
         return await self._write(work)
 
@@ -73,7 +73,7 @@ class SqlAccounts(SqlStore):
         self, user: UserId, replacement: Replacement
     ) -> tuple[Account, Sequence[int]]:
         async def work(tx: AsyncConnection) -> tuple[Account, Sequence[int]]:
-            before = await _load(tx, user, lock=True)
+            before = await load_account(tx, user, lock=True)
             if before.generation != replacement.generation:
                 raise NoSuchAccount
             await _admit(tx, replacement.admission)
@@ -93,20 +93,20 @@ class SqlAccounts(SqlStore):
             new = DeviceId(user, number)
             await _put_device(tx, new, replacement.device, generation=before.generation + 1)
             await put_untold(tx, Untold(user, before.version + 1, True, tuple(dropped)))
-            return await _load(tx, user), dropped
+            return await load_account(tx, user), dropped
 
         return await self._write(work)
 
     async def repeat_replacement(self, user: UserId, replacement: Replacement) -> Account:
         async def work(tx: AsyncConnection) -> Account:
-            found = await _load(tx, user, lock=True)
+            found = await load_account(tx, user, lock=True)
             again = found.replaced_by(replacement.identity_key, replacement.device)
             if again is None or found.generation != replacement.generation:
                 raise NoSuchAccount
             values = {"recovery_hash": replacement.recovery_hash, "tries": 0}
             await tx.execute(update(account).where(account.c.user_id == user).values(values))
             await store_keys(tx, DeviceId(user, again.id), replacement.device.keys)
-            return await _load(tx, user)
+            return await load_account(tx, user)
 
         return await self._write(work)
 
@@ -121,41 +121,22 @@ class SqlAccounts(SqlStore):
 
     async def add_device(self, user: UserId, new: NewDevice) -> Device:
         async def work(tx: AsyncConnection) -> Device:
-            found = await _load(tx, user, lock=True)
-            if len(found.devices) >= MAX_DEVICES:
-                raise TooManyDevices
-            used = [one.id for one in found.devices]
-            number = _next_id(await _last_device(tx, user), used)
-            values = {"last_device": number, "version": found.version + 1}
-            await tx.execute(update(account).where(account.c.user_id == user).values(values))
-            await _put_device(tx, DeviceId(user, number), new, generation=found.generation)
-            added = (await _load(tx, user)).device(number)
-            assert added is not None
-            return added
+            return (await add_to_account(tx, user, new))[1]
 
         return await self._write(work)
 
     async def remove_device(self, gone: DeviceId) -> Account:
         async def work(tx: AsyncConnection) -> Account:
-            if (await _load(tx, gone.user, lock=True)).device(gone.device) is None:
+            if (await load_account(tx, gone.user, lock=True)).device(gone.device) is None:
                 raise NoSuchAccount
-            await tx.execute(
-                delete(device).where(
-                    device.c.user_id == gone.user, device.c.device_id == gone.device
-                )
-            )
-            raised = {"generation": account.c.generation + 1, "version": account.c.version + 1}
-            await tx.execute(update(account).where(account.c.user_id == gone.user).values(raised))
-            changed = await _load(tx, gone.user)
-            await put_untold(tx, Untold(gone.user, changed.version, False, ()))
-            return changed
+            return await take_from_account(tx, gone)
 
         return await self._write(work)
 
     async def account(self, user: UserId) -> Account | None:
         async def work(tx: AsyncConnection) -> Account | None:
             try:
-                return await _load(tx, user)
+                return await load_account(tx, user)
             except NoSuchAccount:
                 return None
 
@@ -163,20 +144,20 @@ class SqlAccounts(SqlStore):
 
     async def update_account(self, user: UserId, changes: Changes) -> Account:
         async def work(tx: AsyncConnection) -> Account:
-            await _load(tx, user, lock=True)
+            await load_account(tx, user, lock=True)
             name = changes.user_name
             if name and await _taken(tx, account.c.user_name, name, besides=user):
                 raise NameTaken
             values = {**_changed(changes), "version": account.c.version + 1}
             await tx.execute(update(account).where(account.c.user_id == user).values(values))
-            return await _load(tx, user)
+            return await load_account(tx, user)
 
         return await self._write(work)
 
     async def delete_account(self, user: UserId) -> Sequence[int]:
         async def work(tx: AsyncConnection) -> Sequence[int]:
             try:
-                found = await _load(tx, user, lock=True)
+                found = await load_account(tx, user, lock=True)
             except NoSuchAccount:
                 return ()
             await tx.execute(delete(account).where(account.c.user_id == user))
@@ -220,6 +201,35 @@ class SqlAccounts(SqlStore):
             return (await tx.execute(counted)).first() is not None
 
         return await self._write(work)
+
+
+async def add_to_account(
+    tx: AsyncConnection, user: UserId, new: NewDevice
+) -> tuple[Account, Device]:
+    """Raises NoSuchAccount, TooManyDevices, KeyIdReused."""
+    found = await load_account(tx, user, lock=True)
+    if len(found.devices) >= MAX_DEVICES:
+        raise TooManyDevices
+    used = [one.id for one in found.devices]
+    number = _next_id(await _last_device(tx, user), used)
+    values = {"last_device": number, "version": found.version + 1}
+    await tx.execute(update(account).where(account.c.user_id == user).values(values))
+    await _put_device(tx, DeviceId(user, number), new, generation=found.generation)
+    changed = await load_account(tx, user)
+    added = changed.device(number)
+    assert added is not None
+    return changed, added
+
+
+async def take_from_account(tx: AsyncConnection, gone: DeviceId) -> Account:
+    """Remove a device of an account whose row is locked; the account is untold from then on."""
+    at = (device.c.user_id == gone.user) & (device.c.device_id == gone.device)
+    await tx.execute(delete(device).where(at))
+    raised = {"generation": account.c.generation + 1, "version": account.c.version + 1}
+    await tx.execute(update(account).where(account.c.user_id == gone.user).values(raised))
+    changed = await load_account(tx, gone.user)
+    await put_untold(tx, Untold(gone.user, changed.version, False, ()))
+    return changed
 
 
 async def _admit(tx: AsyncConnection, admission: Admission) -> None:
@@ -266,7 +276,7 @@ async def _taken(
     return (await tx.execute(wanted)).first() is not None
 
 
-async def _load(tx: AsyncConnection, user: UserId, *, lock: bool = False) -> Account:
+async def load_account(tx: AsyncConnection, user: UserId, *, lock: bool = False) -> Account:
     """Raises NoSuchAccount. `lock` keeps others from changing it until this transaction ends."""
     wanted = select(account).where(account.c.user_id == user)
     row = (await tx.execute(wanted.with_for_update() if lock else wanted)).first()
@@ -299,6 +309,7 @@ async def _put_device(
         "name": new.name,
         "generation": generation,
         "created_ms": new.created_ms,
+        "last_login_ms": new.created_ms,
     }
     await tx.execute(insert(device).values(values))
     await store_keys(tx, at, new.keys)
@@ -360,4 +371,5 @@ def _device(row: Row[Any]) -> Device:
         row.name,
         row.generation,
         row.created_ms,
+        row.last_login_ms or 0,
     )

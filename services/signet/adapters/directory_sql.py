@@ -17,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from signet.adapters import store_urls
 from signet.adapters.directory_accounts import SqlAccounts
+from signet.adapters.directory_devices import SqlOwnDevices
 from signet.adapters.directory_engine import make_engine
 from signet.adapters.directory_keys import SqlPreKeys
+from signet.adapters.directory_linking import SqlLinking
 from signet.adapters.directory_proofs import SqlProofs
 from signet.adapters.directory_relations import SqlRelations
 from signet.adapters.directory_telling import SqlTelling
@@ -31,7 +33,9 @@ MIGRATION_LOCK = 0x5169_6E65  # of PostgreSQL's advisory locks; any number that 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-class SqlDirectory(SqlAccounts, SqlTelling, SqlPreKeys, SqlProofs, SqlRelations):
+class SqlDirectory(
+    SqlAccounts, SqlOwnDevices, SqlLinking, SqlTelling, SqlPreKeys, SqlProofs, SqlRelations
+):
     """ports/directory.Directory. Make it with `open_directory`."""
 
     async def migrate(self, to: str = "head") -> None:

@@ -62,6 +62,7 @@ device = Table(
     Column("name", String, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    Column("last_login_ms", BigInteger, index=True),
     sqlite_with_rowid=False,
 )
 
@@ -123,6 +124,25 @@ deleted_user = Table(  # so that no id is given twice
     "deleted_user",
     metadata,
     Column("digest", LargeBinary, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+device_link = Table(  # gone with the device that offered something there
+    "device_link",
+    metadata,
+    Column("address_hash", LargeBinary, primary_key=True),
+    Column("expires_ms", BigInteger, nullable=False, index=True),
+    Column("user_id", LargeBinary),
+    Column("by_device", Integer),
+    Column("offer", LargeBinary),
+    Column("answer", LargeBinary),
+    Column("login_key", LargeBinary),
+    Column("registration_id", Integer),
+    Column("sealed", LargeBinary),
+    Column("device_id", Integer),  # that was added
+    ForeignKeyConstraint(
+        ["user_id", "by_device"], ["device.user_id", "device.device_id"], ondelete="CASCADE"
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -6,7 +6,7 @@ from signet.core.errors import Code, SignetError
 from signet.core.ids import DeviceId, UserId
 from signet.core.limits import MAX_PIN, MIN_PIN
 from signet.keys.login import check_device, check_user
-from signet.keys.names import folded_name
+from signet.keys.names import device_name, folded_name
 from signet.keys.parts import HOUR, Caller, Parts
 from signet.keys.refusals import refuses
 from signet.ports.directory import Account, Changes
@@ -77,6 +77,19 @@ class OwnAccounts:
         self._parts.audit(caller.user, "DEVICE_REMOVED", device)
         await self._parts.outbox.tell(caller.user)
         return await self._own(changed)
+
+    @refuses()
+    async def rename_device(self, caller: Caller, device: int, name: str) -> OwnAccount:
+        """Nobody but the owner sees the names of devices.
+
+        Raises:
+            SignetError: INVALID_ARGUMENT, NOT_FOUND.
+        """
+        at = DeviceId(caller.user, device)
+        check_device(at)
+        directory = self._parts.directory
+        await directory.rename_device(at, device_name(name))
+        return await self._own(await directory.account(caller.user) or caller.account)
 
     @refuses(missing=Code.DEVICE_REMOVED)
     async def set_blocked(self, caller: Caller, other: UserId, blocked: bool) -> OwnAccount:

@@ -50,6 +50,9 @@ class KeysConfig:
     logins_a_minute: int = limits.LOGINS_A_MINUTE
     lookups_an_hour: int = limits.LOOKUPS_AN_HOUR
     full_bundles_an_hour: int = limits.FULL_BUNDLES_AN_HOUR
+    links_an_hour: int = limits.LINKS_AN_HOUR
+    link_calls_a_minute: int = limits.LINK_CALLS_A_MINUTE
+    idle_device_days: int = limits.IDLE_DEVICE_DAYS
 
     def __post_init__(self) -> None:
         wants_provider = self.registration is RegistrationMode.IDENTITY_PROVIDER

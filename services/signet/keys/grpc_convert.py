@@ -3,10 +3,12 @@
 from signet.core.errors import Code, SignetError
 from signet.core.ids import DeviceId, UserId
 from signet.keys.account import OwnAccount, Wanted
+from signet.keys.linking import Approved, LinkedDevice
 from signet.keys.login import Proof
 from signet.keys.registration import Application, Recovery, Registered
 from signet.keys.service import Keys
 from signet.keys.tokens import Token
+from signet.ports.linking import DeviceLink
 from signet.ports.pre_keys import (
     Bundles,
     DeviceBundle,
@@ -114,6 +116,7 @@ def account(own: OwnAccount) -> pb.Account:
             registration_id=device.registration_id,
             name=device.name,
             created_at=device.created_ms // 1000,
+            last_login_at=device.last_login_ms // 1000,
         )
         for device in found.devices
     ]
@@ -125,6 +128,25 @@ def account(own: OwnAccount) -> pb.Account:
         registration_lock=bool(found.lock_hash),
         devices=devices,
         blocked=own.blocked,
+    )
+
+
+def approved(request: pb.ApproveLinkRequest) -> Approved:
+    return Approved(request.login_key, request.registration_id, request.signature, request.sealed)
+
+
+def linked_device(request: pb.AddDeviceRequest) -> LinkedDevice:
+    return LinkedDevice(
+        request.login_key, request.registration_id, upload(request.keys), request.device_name
+    )
+
+
+def link_state(found: DeviceLink) -> pb.LinkState:
+    return pb.LinkState(
+        offer=found.offer,
+        answer=found.answer,
+        sealed=found.approval.sealed if found.approval else b"",
+        expires_at=found.expires_ms // 1000,
     )
 
 

@@ -19,6 +19,7 @@ from grpc import aio
 from signet.core.errors import RULES, Code, SignetError
 from signet.core.ids import DeviceId, UserId
 from signet.keys import grpc_convert as convert
+from signet.keys.devices import Renewal
 from signet.keys.parts import Caller
 from signet.keys.proxies import FORWARDED, Proxies
 from signet.keys.service import Keys
@@ -142,6 +143,57 @@ class KeysServicer(keys_pb2_grpc.KeysServicer):
         caller, other = await self._caller(context), UserId(request.user_id)
         accounts = self._keys.accounts
         return convert.account(await accounts.set_blocked(caller, other, request.blocked))
+
+    @_answers
+    async def RenameDevice(self, request: pb.RenameDeviceRequest, context: Context) -> pb.Account:
+        caller, accounts = await self._caller(context), self._keys.accounts
+        return convert.account(
+            await accounts.rename_device(caller, request.device_id, request.name)
+        )
+
+    @_answers
+    async def RenewDevice(self, request: pb.RenewDeviceRequest, context: Context) -> pb.Token:
+        caller = await self._caller(context)
+        renewal = Renewal(request.registration_id, convert.upload(request.keys))
+        return convert.token(await self._keys.devices.renew(caller, renewal))
+
+    @_answers
+    async def OpenLink(self, request: pb.OpenLinkRequest, context: Context) -> pb.OpenedLink:
+        opened = await self._keys.links.open(self._address(context))
+        return pb.OpenedLink(address=opened.address, expires_at=opened.expires_at)
+
+    @_answers
+    async def GetLink(self, request: pb.GetLinkRequest, context: Context) -> pb.LinkState:
+        found = await self._keys.links.get(request.address, self._address(context))
+        return convert.link_state(found)
+
+    @_answers
+    async def AnswerLink(self, request: pb.AnswerLinkRequest, context: Context) -> pb.LinkChanged:
+        links, address = self._keys.links, self._address(context)
+        await links.answer(request.address, request.answer, address)
+        return pb.LinkChanged()
+
+    @_answers
+    async def AddDevice(self, request: pb.AddDeviceRequest, context: Context) -> pb.Registered:
+        wanted, address = convert.linked_device(request), self._address(context)
+        return convert.registered(await self._keys.links.complete(request.address, wanted, address))
+
+    @_answers
+    async def CloseLink(self, request: pb.CloseLinkRequest, context: Context) -> pb.LinkChanged:
+        await self._keys.links.close(request.address, self._address(context))
+        return pb.LinkChanged()
+
+    @_answers
+    async def OfferLink(self, request: pb.OfferLinkRequest, context: Context) -> pb.LinkChanged:
+        caller = await self._caller(context)
+        await self._keys.links.offer(caller, request.address, request.offer)
+        return pb.LinkChanged()
+
+    @_answers
+    async def ApproveLink(self, request: pb.ApproveLinkRequest, context: Context) -> pb.LinkChanged:
+        caller = await self._caller(context)
+        await self._keys.links.approve(caller, request.address, convert.approved(request))
+        return pb.LinkChanged()
 
     async def _caller(self, context: Context) -> Caller:
         return await self._keys.logins.authenticate(_token(context))

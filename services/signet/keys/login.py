@@ -67,6 +67,7 @@ class Logins:
         if not signatures.is_login(login_key, signed, proof.signature) or device is None:
             raise SignetError(Code.UNAUTHENTICATED, "no such device, or not its signature")
         await self._settle(account, at)
+        await parts.directory.note_login(at, parts.now_ms())
         found = DeviceAddress(at, device.registration_id, device.generation)
         return await parts.tokens.issue(found)
 

@@ -79,6 +79,7 @@ def account(own: OwnAccount) -> m.Account:
             registration_id=device.registration_id,
             name=device.name,
             created_at=device.created_ms // 1000,
+            last_login_at=device.last_login_ms // 1000,
         )
         for device in found.devices
     ]

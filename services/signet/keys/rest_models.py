@@ -276,6 +276,7 @@ class Device(Body):
     registration_id: RegistrationId
     name: str
     created_at: Count
+    last_login_at: Count
 
 
 class Account(Body):

@@ -19,7 +19,7 @@ from signet.keys.rest_problems import PROBLEM
 from signet.keys.service import Keys
 
 _ALWAYS = (Code.INVALID_ARGUMENT, Code.PAYLOAD_TOO_LARGE, Code.STORE_UNAVAILABLE, Code.INTERNAL)
-_CALLER = (Code.UNAUTHENTICATED, Code.TOKEN_EXPIRED, Code.DEVICE_REMOVED)
+CALLER = (Code.UNAUTHENTICATED, Code.TOKEN_EXPIRED, Code.DEVICE_REMOVED)
 _REGISTER = (
     Code.REGISTRATION_REFUSED,
     Code.BAD_SIGNATURE,
@@ -50,14 +50,19 @@ def refusals(*codes: Code) -> dict[int | str, dict[str, Any]]:
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 
 
-def routes(keys: Keys) -> APIRouter:
-    """All of them, by who may call."""
+def authenticates(keys: Keys) -> Authenticate:
+    """What a route depends on that wants a token."""
 
     async def authenticated(credentials: Credentials) -> Caller:
         token = credentials.credentials if credentials else ""
         return await keys.logins.authenticate(token)
 
-    router = APIRouter()
+    return authenticated
+
+
+def routes(keys: Keys) -> APIRouter:
+    """Those that every device needs, by who may call; linking is in rest_linking."""
+    router, authenticated = APIRouter(), authenticates(keys)
     _add_pages(router, keys)
     _add_entrance(router, keys)
     _add_pre_keys(router, keys, authenticated)
@@ -65,7 +70,8 @@ def routes(keys: Keys) -> APIRouter:
     return router
 
 
-def _address(request: Request) -> str:
+def caller_address(request: Request) -> str:
+    """Where a call comes from, for limits by address."""
     return request.client.host if request.client else ""
 
 
@@ -109,7 +115,9 @@ def _add_entrance(router: APIRouter, keys: Keys) -> None:
     async def register(body: m.RegisterRequest, request: Request) -> m.Registered:
         """Make an account with one device."""
         application = convert.application(body)
-        return convert.registered(await keys.registrations.register(application, _address(request)))
+        return convert.registered(
+            await keys.registrations.register(application, caller_address(request))
+        )
 
     @router.post(
         "/v1/recover",
@@ -125,13 +133,15 @@ def _add_entrance(router: APIRouter, keys: Keys) -> None:
             body.registration_lock,
             body.user_name,
         )
-        return convert.registered(await keys.registrations.recover(recovery, _address(request)))
+        return convert.registered(
+            await keys.registrations.recover(recovery, caller_address(request))
+        )
 
     @router.post("/v1/login/nonce", tags=["entrance"], responses=refusals(Code.RATE_LIMITED))
     async def get_nonce(body: m.GetNonceRequest, request: Request) -> m.Nonce:
         """A nonce to sign; unknown devices get one, too."""
         device = DeviceId(m.user_of(body.user_id), body.device_id)
-        return m.Nonce(nonce=m.text(await keys.logins.nonce(device, _address(request))))
+        return m.Nonce(nonce=m.text(await keys.logins.nonce(device, caller_address(request))))
 
     @router.post(
         "/v1/login",
@@ -142,7 +152,7 @@ def _add_entrance(router: APIRouter, keys: Keys) -> None:
         """A token for an hour."""
         device = DeviceId(m.user_of(body.user_id), body.device_id)
         proof = Proof(device, m.data(body.nonce), m.data(body.signature))
-        return convert.token(await keys.logins.login(proof, _address(request)))
+        return convert.token(await keys.logins.login(proof, caller_address(request)))
 
 
 def _add_pre_keys(router: APIRouter, keys: Keys, authenticated: Authenticate) -> None:
@@ -151,18 +161,18 @@ def _add_pre_keys(router: APIRouter, keys: Keys, authenticated: Authenticate) ->
     @router.post(
         "/v1/keys/upload",
         tags=["keys"],
-        responses=refusals(*_CALLER, Code.BAD_SIGNATURE, Code.KEY_ID_REUSED),
+        responses=refusals(*CALLER, Code.BAD_SIGNATURE, Code.KEY_ID_REUSED),
     )
     async def upload_keys(caller: Authenticated, body: m.UploadKeysRequest) -> m.KeyCount:
         """Publish keys of the calling device. A bad signature refuses all of them."""
         return convert.count(await keys.bundles.upload(caller, convert.upload(body)))
 
-    @router.get("/v1/keys/count", tags=["keys"], responses=refusals(*_CALLER))
+    @router.get("/v1/keys/count", tags=["keys"], responses=refusals(*CALLER))
     async def count_keys(caller: Authenticated) -> m.KeyCount:
         """One-time keys that the calling device has left."""
         return convert.count(await keys.bundles.count(caller))
 
-    @router.post("/v1/keys/check", tags=["keys"], responses=refusals(*_CALLER))
+    @router.post("/v1/keys/check", tags=["keys"], responses=refusals(*CALLER))
     async def check_keys(caller: Authenticated, body: m.CheckKeysRequest) -> m.CheckedKeys:
         """Whether client and server agree on the long-lived keys."""
         return m.CheckedKeys(same=await keys.bundles.check(caller, m.data(body.digest)))
@@ -171,7 +181,7 @@ def _add_pre_keys(router: APIRouter, keys: Keys, authenticated: Authenticate) ->
         "/v1/keys/{user_id:uuid}",
         tags=["keys"],
         response_model_exclude_none=True,
-        responses=refusals(*_CALLER, Code.NOT_FOUND),
+        responses=refusals(*CALLER, Code.NOT_FOUND),
     )
     async def get_keys(
         caller: Authenticated,
@@ -189,13 +199,13 @@ def _add_account(router: APIRouter, keys: Keys, authenticated: Authenticate) -> 
     @router.get(
         "/v1/users/by-name/{user_name}",
         tags=["account"],
-        responses=refusals(*_CALLER, Code.NOT_FOUND, Code.RATE_LIMITED),
+        responses=refusals(*CALLER, Code.NOT_FOUND, Code.RATE_LIMITED),
     )
     async def find_user(caller: Authenticated, user_name: str) -> m.FoundUser:
         """Who has exactly this name, if they want to be found."""
         return m.FoundUser(user_id=show(await keys.accounts.find(caller, user_name)))
 
-    @router.get("/v1/account", tags=["account"], responses=refusals(*_CALLER))
+    @router.get("/v1/account", tags=["account"], responses=refusals(*CALLER))
     async def get_account(caller: Authenticated) -> m.Account:
         """The caller's own account."""
         return convert.account(await keys.accounts.get(caller))
@@ -203,7 +213,7 @@ def _add_account(router: APIRouter, keys: Keys, authenticated: Authenticate) -> 
     @router.patch(
         "/v1/account",
         tags=["account"],
-        responses=refusals(*_CALLER, Code.USER_NAME_TAKEN, Code.RATE_LIMITED),
+        responses=refusals(*CALLER, Code.USER_NAME_TAKEN, Code.RATE_LIMITED),
     )
     async def update_account(caller: Authenticated, body: m.UpdateAccountRequest) -> m.Account:
         """Change what is given."""
@@ -212,7 +222,7 @@ def _add_account(router: APIRouter, keys: Keys, authenticated: Authenticate) -> 
     @router.delete(
         "/v1/account/devices/{device_id}",
         tags=["account"],
-        responses=refusals(*_CALLER, Code.NOT_FOUND),
+        responses=refusals(*CALLER, Code.NOT_FOUND),
     )
     async def remove_device(
         caller: Authenticated, device_id: Annotated[int, Path(ge=1, le=MAX_DEVICE_ID)]
@@ -223,7 +233,7 @@ def _add_account(router: APIRouter, keys: Keys, authenticated: Authenticate) -> 
     @router.put(
         "/v1/account/blocked/{user_id}",
         tags=["account"],
-        responses=refusals(*_CALLER, Code.FORBIDDEN),
+        responses=refusals(*CALLER, Code.FORBIDDEN),
     )
     async def block(caller: Authenticated, user_id: UserInPath) -> m.Account:
         """Hear of somebody no more. They are not told."""
@@ -233,7 +243,7 @@ def _add_account(router: APIRouter, keys: Keys, authenticated: Authenticate) -> 
     @router.delete(
         "/v1/account/blocked/{user_id}",
         tags=["account"],
-        responses=refusals(*_CALLER, Code.FORBIDDEN),
+        responses=refusals(*CALLER, Code.FORBIDDEN),
     )
     async def unblock(caller: Authenticated, user_id: UserInPath) -> m.Account:
         """Hear of somebody again."""

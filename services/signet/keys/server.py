@@ -63,7 +63,7 @@ class KeysServer:
         self._grpc_server = aio.server(options=_GRPC_OPTIONS) if grpc is None else grpc
         self._rest: _Uvicorn | None = None
         self._serving: asyncio.Task[None] | None = None
-        self._telling: asyncio.Task[None] | None = None
+        self._running: list[asyncio.Task[None]] = []
         self.rest = Address(host, rest_port)
         self.grpc: Address | None = None
         add_keys(self._grpc_server, keys, self._proxies)
@@ -97,7 +97,10 @@ class KeysServer:
         self._serving = asyncio.create_task(self._rest.serve([listening]), name="keys-rest")
         if self._own_grpc:
             await self._start_grpc()
-        self._telling = asyncio.create_task(self._keys.outbox.run(), name="keys-outbox")
+        self._running = [
+            asyncio.create_task(self._keys.outbox.run(), name="keys-outbox"),
+            asyncio.create_task(self._keys.devices.run(), name="keys-idle-devices"),
+        ]
 
     async def _start_grpc(self) -> None:
         try:
@@ -110,9 +113,9 @@ class KeysServer:
 
     async def stop(self) -> None:
         """Stop listening; open requests have a moment to end."""
-        if self._telling is not None:
-            self._telling.cancel()
-            await asyncio.wait([self._telling])
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
         if self._own_grpc:
             await self._grpc_server.stop(_STOP_S)
         if self._rest is not None and self._serving is not None:

@@ -12,6 +12,8 @@ from typing import Any
 from signet.keys.account import OwnAccounts
 from signet.keys.bundles import PreKeyBundles
 from signet.keys.config import Clock, KeysConfig, Randomness
+from signet.keys.devices import DeviceLife
+from signet.keys.linking import Links
 from signet.keys.login import Logins
 from signet.keys.outbox import Outbox
 from signet.keys.parts import Parts
@@ -63,6 +65,8 @@ class Keys:
         self.logins = Logins(parts)
         self.bundles = PreKeyBundles(parts)
         self.accounts = OwnAccounts(parts)
+        self.links = Links(parts)
+        self.devices = DeviceLife(parts)
         self._parts = parts
 
     def announce(self, websocket: str, grpc: str) -> None:

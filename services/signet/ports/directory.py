@@ -1,6 +1,6 @@
 """The directory: accounts, their devices and keys, and what proves who somebody is.
 
-Pre-keys are in pre_keys.py; they are a part of it.
+Pre-keys are in pre_keys.py, what becomes of devices in linking.py; they are parts of it.
 
 What may be relied upon, of every adapter:
 
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from signet.core.ids import DeviceId, UserId
+from signet.ports.linking import Linking, OwnDevices
 from signet.ports.pre_keys import KeyUpload, PreKeys
 from signet.ports.telling import Telling
 from signet.ports.users import Audience, User
@@ -72,6 +73,7 @@ class Device:
     name: str
     generation: int
     created_ms: int
+    last_login_ms: int = 0  # 0: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +333,7 @@ class Relations(Protocol):
         ...
 
 
-class Directory(Accounts, Telling, PreKeys, Proofs, Relations, Protocol):
+class Directory(Accounts, OwnDevices, Linking, Telling, PreKeys, Proofs, Relations, Protocol):
     """All of it, in one store, so that what belongs together is one transaction."""
 
     async def close(self) -> None:

@@ -674,10 +674,13 @@ class Device(_message.Message):
     REGISTRATION_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    LAST_LOGIN_AT_FIELD_NUMBER: _builtins.int
     device_id: _builtins.int
     registration_id: _builtins.int
     name: _builtins.str
     created_at: _builtins.int
+    last_login_at: _builtins.int
+    """0: not known"""
     def __init__(
         self,
         *,
@@ -685,10 +688,11 @@ class Device(_message.Message):
         registration_id: _builtins.int = ...,
         name: _builtins.str = ...,
         created_at: _builtins.int = ...,
+        last_login_at: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "device_id", b"device_id", "name", b"name", "registration_id", b"registration_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "device_id", b"device_id", "last_login_at", b"last_login_at", "name", b"name", "registration_id", b"registration_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1013,3 +1017,293 @@ class ListedGroups(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListedGroups: _TypeAlias = ListedGroups  # noqa: Y015
+
+@_typing.final
+class RenameDeviceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.int
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.int = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenameDeviceRequest: _TypeAlias = RenameDeviceRequest  # noqa: Y015
+
+@_typing.final
+class RenewDeviceRequest(_message.Message):
+    """The calling device lost its memory: it registers anew under its id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTRATION_ID_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    registration_id: _builtins.int
+    """another than before"""
+    @_builtins.property
+    def keys(self) -> Global___UploadKeysRequest:
+        """all kinds; they replace all that is stored"""
+
+    def __init__(
+        self,
+        *,
+        registration_id: _builtins.int = ...,
+        keys: Global___UploadKeysRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "registration_id", b"registration_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewDeviceRequest: _TypeAlias = RenewDeviceRequest  # noqa: Y015
+
+@_typing.final
+class OpenLinkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenLinkRequest: _TypeAlias = OpenLinkRequest  # noqa: Y015
+
+@_typing.final
+class OpenedLink(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    address: _builtins.bytes
+    """32 bytes: who knows it may read and answer"""
+    expires_at: _builtins.int
+    """Unix time, seconds"""
+    def __init__(
+        self,
+        *,
+        address: _builtins.bytes = ...,
+        expires_at: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "expires_at", b"expires_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenedLink: _TypeAlias = OpenedLink  # noqa: Y015
+
+@_typing.final
+class GetLinkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    address: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        address: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLinkRequest: _TypeAlias = GetLinkRequest  # noqa: Y015
+
+@_typing.final
+class LinkState(_message.Message):
+    """What is there so far; each is written once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFER_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    offer: _builtins.bytes
+    answer: _builtins.bytes
+    sealed: _builtins.bytes
+    """with the approval"""
+    expires_at: _builtins.int
+    def __init__(
+        self,
+        *,
+        offer: _builtins.bytes = ...,
+        answer: _builtins.bytes = ...,
+        sealed: _builtins.bytes = ...,
+        expires_at: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "expires_at", b"expires_at", "offer", b"offer", "sealed", b"sealed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkState: _TypeAlias = LinkState  # noqa: Y015
+
+@_typing.final
+class LinkChanged(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkChanged: _TypeAlias = LinkChanged  # noqa: Y015
+
+@_typing.final
+class OfferLinkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    OFFER_FIELD_NUMBER: _builtins.int
+    address: _builtins.bytes
+    offer: _builtins.bytes
+    """the old device's X25519 key, 32 bytes"""
+    def __init__(
+        self,
+        *,
+        address: _builtins.bytes = ...,
+        offer: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "offer", b"offer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfferLinkRequest: _TypeAlias = OfferLinkRequest  # noqa: Y015
+
+@_typing.final
+class AnswerLinkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    address: _builtins.bytes
+    answer: _builtins.bytes
+    """at most 512 bytes; the server does not read it"""
+    def __init__(
+        self,
+        *,
+        address: _builtins.bytes = ...,
+        answer: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "answer", b"answer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerLinkRequest: _TypeAlias = AnswerLinkRequest  # noqa: Y015
+
+@_typing.final
+class ApproveLinkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    LOGIN_KEY_FIELD_NUMBER: _builtins.int
+    REGISTRATION_ID_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
+    address: _builtins.bytes
+    login_key: _builtins.bytes
+    """of the new device"""
+    registration_id: _builtins.int
+    signature: _builtins.bytes
+    """XEdDSA by the identity key over "signet-link-v1" ‖ server name (UTF-8) ‖ address ‖ user_id (16) ‖
+    login_key ‖ registration_id (u32be).
+    """
+    sealed: _builtins.bytes
+    """at most 4096 bytes; the server cannot read it"""
+    def __init__(
+        self,
+        *,
+        address: _builtins.bytes = ...,
+        login_key: _builtins.bytes = ...,
+        registration_id: _builtins.int = ...,
+        signature: _builtins.bytes = ...,
+        sealed: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "login_key", b"login_key", "registration_id", b"registration_id", "sealed", b"sealed", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveLinkRequest: _TypeAlias = ApproveLinkRequest  # noqa: Y015
+
+@_typing.final
+class AddDeviceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    LOGIN_KEY_FIELD_NUMBER: _builtins.int
+    REGISTRATION_ID_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    DEVICE_NAME_FIELD_NUMBER: _builtins.int
+    address: _builtins.bytes
+    login_key: _builtins.bytes
+    """that was approved"""
+    registration_id: _builtins.int
+    device_name: _builtins.str
+    @_builtins.property
+    def keys(self) -> Global___UploadKeysRequest:
+        """signed by the identity key"""
+
+    def __init__(
+        self,
+        *,
+        address: _builtins.bytes = ...,
+        login_key: _builtins.bytes = ...,
+        registration_id: _builtins.int = ...,
+        keys: Global___UploadKeysRequest | None = ...,
+        device_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "device_name", b"device_name", "keys", b"keys", "login_key", b"login_key", "registration_id", b"registration_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddDeviceRequest: _TypeAlias = AddDeviceRequest  # noqa: Y015
+
+@_typing.final
+class CloseLinkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    address: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        address: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseLinkRequest: _TypeAlias = CloseLinkRequest  # noqa: Y015

@@ -104,6 +104,51 @@ class KeysStub:
                 request_serializer=signet_dot_v1_dot_keys__pb2.SetBlockedRequest.SerializeToString,
                 response_deserializer=signet_dot_v1_dot_keys__pb2.Account.FromString,
                 _registered_method=True)
+        self.RenameDevice = channel.unary_unary(
+                '/signet.v1.Keys/RenameDevice',
+                request_serializer=signet_dot_v1_dot_keys__pb2.RenameDeviceRequest.SerializeToString,
+                response_deserializer=signet_dot_v1_dot_keys__pb2.Account.FromString,
+                _registered_method=True)
+        self.RenewDevice = channel.unary_unary(
+                '/signet.v1.Keys/RenewDevice',
+                request_serializer=signet_dot_v1_dot_keys__pb2.RenewDeviceRequest.SerializeToString,
+                response_deserializer=signet_dot_v1_dot_keys__pb2.Token.FromString,
+                _registered_method=True)
+        self.OpenLink = channel.unary_unary(
+                '/signet.v1.Keys/OpenLink',
+                request_serializer=signet_dot_v1_dot_keys__pb2.OpenLinkRequest.SerializeToString,
+                response_deserializer=signet_dot_v1_dot_keys__pb2.OpenedLink.FromString,
+                _registered_method=True)
+        self.GetLink = channel.unary_unary(
+                '/signet.v1.Keys/GetLink',
+                request_serializer=signet_dot_v1_dot_keys__pb2.GetLinkRequest.SerializeToString,
+                response_deserializer=signet_dot_v1_dot_keys__pb2.LinkState.FromString,
+                _registered_method=True)
+        self.AnswerLink = channel.unary_unary(
+                '/signet.v1.Keys/AnswerLink',
+                request_serializer=signet_dot_v1_dot_keys__pb2.AnswerLinkRequest.SerializeToString,
+                response_deserializer=signet_dot_v1_dot_keys__pb2.LinkChanged.FromString,
+                _registered_method=True)
+        self.AddDevice = channel.unary_unary(
+                '/signet.v1.Keys/AddDevice',
+                request_serializer=signet_dot_v1_dot_keys__pb2.AddDeviceRequest.SerializeToString,
+                response_deserializer=signet_dot_v1_dot_keys__pb2.Registered.FromString,
+                _registered_method=True)
+        self.CloseLink = channel.unary_unary(
+                '/signet.v1.Keys/CloseLink',
+                request_serializer=signet_dot_v1_dot_keys__pb2.CloseLinkRequest.SerializeToString,
+                response_deserializer=signet_dot_v1_dot_keys__pb2.LinkChanged.FromString,
+                _registered_method=True)
+        self.OfferLink = channel.unary_unary(
+                '/signet.v1.Keys/OfferLink',
+                request_serializer=signet_dot_v1_dot_keys__pb2.OfferLinkRequest.SerializeToString,
+                response_deserializer=signet_dot_v1_dot_keys__pb2.LinkChanged.FromString,
+                _registered_method=True)
+        self.ApproveLink = channel.unary_unary(
+                '/signet.v1.Keys/ApproveLink',
+                request_serializer=signet_dot_v1_dot_keys__pb2.ApproveLinkRequest.SerializeToString,
+                response_deserializer=signet_dot_v1_dot_keys__pb2.LinkChanged.FromString,
+                _registered_method=True)
         self.ChangeGroup = channel.unary_unary(
                 '/signet.v1.Keys/ChangeGroup',
                 request_serializer=signet_dot_v1_dot_keys__pb2.ChangeGroupRequest.SerializeToString,
@@ -214,6 +259,61 @@ class KeysServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenameDevice(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenewDevice(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenLink(self, request, context):
+        """A new device meets an old one (K7). Those of the new device want no token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLink(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnswerLink(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddDevice(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseLink(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OfferLink(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveLink(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ChangeGroup(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -310,6 +410,51 @@ def add_KeysServicer_to_server(servicer, server):
                     servicer.SetBlocked,
                     request_deserializer=signet_dot_v1_dot_keys__pb2.SetBlockedRequest.FromString,
                     response_serializer=signet_dot_v1_dot_keys__pb2.Account.SerializeToString,
+            ),
+            'RenameDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenameDevice,
+                    request_deserializer=signet_dot_v1_dot_keys__pb2.RenameDeviceRequest.FromString,
+                    response_serializer=signet_dot_v1_dot_keys__pb2.Account.SerializeToString,
+            ),
+            'RenewDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewDevice,
+                    request_deserializer=signet_dot_v1_dot_keys__pb2.RenewDeviceRequest.FromString,
+                    response_serializer=signet_dot_v1_dot_keys__pb2.Token.SerializeToString,
+            ),
+            'OpenLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenLink,
+                    request_deserializer=signet_dot_v1_dot_keys__pb2.OpenLinkRequest.FromString,
+                    response_serializer=signet_dot_v1_dot_keys__pb2.OpenedLink.SerializeToString,
+            ),
+            'GetLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLink,
+                    request_deserializer=signet_dot_v1_dot_keys__pb2.GetLinkRequest.FromString,
+                    response_serializer=signet_dot_v1_dot_keys__pb2.LinkState.SerializeToString,
+            ),
+            'AnswerLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerLink,
+                    request_deserializer=signet_dot_v1_dot_keys__pb2.AnswerLinkRequest.FromString,
+                    response_serializer=signet_dot_v1_dot_keys__pb2.LinkChanged.SerializeToString,
+            ),
+            'AddDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddDevice,
+                    request_deserializer=signet_dot_v1_dot_keys__pb2.AddDeviceRequest.FromString,
+                    response_serializer=signet_dot_v1_dot_keys__pb2.Registered.SerializeToString,
+            ),
+            'CloseLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseLink,
+                    request_deserializer=signet_dot_v1_dot_keys__pb2.CloseLinkRequest.FromString,
+                    response_serializer=signet_dot_v1_dot_keys__pb2.LinkChanged.SerializeToString,
+            ),
+            'OfferLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.OfferLink,
+                    request_deserializer=signet_dot_v1_dot_keys__pb2.OfferLinkRequest.FromString,
+                    response_serializer=signet_dot_v1_dot_keys__pb2.LinkChanged.SerializeToString,
+            ),
+            'ApproveLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveLink,
+                    request_deserializer=signet_dot_v1_dot_keys__pb2.ApproveLinkRequest.FromString,
+                    response_serializer=signet_dot_v1_dot_keys__pb2.LinkChanged.SerializeToString,
             ),
             'ChangeGroup': grpc.unary_unary_rpc_method_handler(
                     servicer.ChangeGroup,
@@ -710,6 +855,249 @@ class Keys:
             '/signet.v1.Keys/SetBlocked',
             signet_dot_v1_dot_keys__pb2.SetBlockedRequest.SerializeToString,
             signet_dot_v1_dot_keys__pb2.Account.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenameDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.v1.Keys/RenameDevice',
+            signet_dot_v1_dot_keys__pb2.RenameDeviceRequest.SerializeToString,
+            signet_dot_v1_dot_keys__pb2.Account.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenewDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.v1.Keys/RenewDevice',
+            signet_dot_v1_dot_keys__pb2.RenewDeviceRequest.SerializeToString,
+            signet_dot_v1_dot_keys__pb2.Token.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.v1.Keys/OpenLink',
+            signet_dot_v1_dot_keys__pb2.OpenLinkRequest.SerializeToString,
+            signet_dot_v1_dot_keys__pb2.OpenedLink.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.v1.Keys/GetLink',
+            signet_dot_v1_dot_keys__pb2.GetLinkRequest.SerializeToString,
+            signet_dot_v1_dot_keys__pb2.LinkState.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.v1.Keys/AnswerLink',
+            signet_dot_v1_dot_keys__pb2.AnswerLinkRequest.SerializeToString,
+            signet_dot_v1_dot_keys__pb2.LinkChanged.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.v1.Keys/AddDevice',
+            signet_dot_v1_dot_keys__pb2.AddDeviceRequest.SerializeToString,
+            signet_dot_v1_dot_keys__pb2.Registered.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.v1.Keys/CloseLink',
+            signet_dot_v1_dot_keys__pb2.CloseLinkRequest.SerializeToString,
+            signet_dot_v1_dot_keys__pb2.LinkChanged.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OfferLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.v1.Keys/OfferLink',
+            signet_dot_v1_dot_keys__pb2.OfferLinkRequest.SerializeToString,
+            signet_dot_v1_dot_keys__pb2.LinkChanged.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.v1.Keys/ApproveLink',
+            signet_dot_v1_dot_keys__pb2.ApproveLinkRequest.SerializeToString,
+            signet_dot_v1_dot_keys__pb2.LinkChanged.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,16 @@ class KeysStub:
     UpdateAccount: _grpc.UnaryUnaryMultiCallable[_keys_pb2.UpdateAccountRequest, _keys_pb2.Account]
     RemoveDevice: _grpc.UnaryUnaryMultiCallable[_keys_pb2.RemoveDeviceRequest, _keys_pb2.Account]
     SetBlocked: _grpc.UnaryUnaryMultiCallable[_keys_pb2.SetBlockedRequest, _keys_pb2.Account]
+    RenameDevice: _grpc.UnaryUnaryMultiCallable[_keys_pb2.RenameDeviceRequest, _keys_pb2.Account]
+    RenewDevice: _grpc.UnaryUnaryMultiCallable[_keys_pb2.RenewDeviceRequest, _keys_pb2.Token]
+    OpenLink: _grpc.UnaryUnaryMultiCallable[_keys_pb2.OpenLinkRequest, _keys_pb2.OpenedLink]
+    """A new device meets an old one (K7). Those of the new device want no token."""
+    GetLink: _grpc.UnaryUnaryMultiCallable[_keys_pb2.GetLinkRequest, _keys_pb2.LinkState]
+    AnswerLink: _grpc.UnaryUnaryMultiCallable[_keys_pb2.AnswerLinkRequest, _keys_pb2.LinkChanged]
+    AddDevice: _grpc.UnaryUnaryMultiCallable[_keys_pb2.AddDeviceRequest, _keys_pb2.Registered]
+    CloseLink: _grpc.UnaryUnaryMultiCallable[_keys_pb2.CloseLinkRequest, _keys_pb2.LinkChanged]
+    OfferLink: _grpc.UnaryUnaryMultiCallable[_keys_pb2.OfferLinkRequest, _keys_pb2.LinkChanged]
+    ApproveLink: _grpc.UnaryUnaryMultiCallable[_keys_pb2.ApproveLinkRequest, _keys_pb2.LinkChanged]
     ChangeGroup: _grpc.UnaryUnaryMultiCallable[_keys_pb2.ChangeGroupRequest, _keys_pb2.ChangedGroup]
     GetGroup: _grpc.UnaryUnaryMultiCallable[_keys_pb2.GetGroupRequest, _keys_pb2.Group]
     GetGroupChanges: _grpc.UnaryUnaryMultiCallable[_keys_pb2.GetGroupChangesRequest, _keys_pb2.GroupChanges]
@@ -73,6 +83,16 @@ class KeysAsyncStub(KeysStub):
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_keys_pb2.UpdateAccountRequest, _keys_pb2.Account]  # type: ignore[assignment]
     RemoveDevice: _aio.UnaryUnaryMultiCallable[_keys_pb2.RemoveDeviceRequest, _keys_pb2.Account]  # type: ignore[assignment]
     SetBlocked: _aio.UnaryUnaryMultiCallable[_keys_pb2.SetBlockedRequest, _keys_pb2.Account]  # type: ignore[assignment]
+    RenameDevice: _aio.UnaryUnaryMultiCallable[_keys_pb2.RenameDeviceRequest, _keys_pb2.Account]  # type: ignore[assignment]
+    RenewDevice: _aio.UnaryUnaryMultiCallable[_keys_pb2.RenewDeviceRequest, _keys_pb2.Token]  # type: ignore[assignment]
+    OpenLink: _aio.UnaryUnaryMultiCallable[_keys_pb2.OpenLinkRequest, _keys_pb2.OpenedLink]  # type: ignore[assignment]
+    """A new device meets an old one (K7). Those of the new device want no token."""
+    GetLink: _aio.UnaryUnaryMultiCallable[_keys_pb2.GetLinkRequest, _keys_pb2.LinkState]  # type: ignore[assignment]
+    AnswerLink: _aio.UnaryUnaryMultiCallable[_keys_pb2.AnswerLinkRequest, _keys_pb2.LinkChanged]  # type: ignore[assignment]
+    AddDevice: _aio.UnaryUnaryMultiCallable[_keys_pb2.AddDeviceRequest, _keys_pb2.Registered]  # type: ignore[assignment]
+    CloseLink: _aio.UnaryUnaryMultiCallable[_keys_pb2.CloseLinkRequest, _keys_pb2.LinkChanged]  # type: ignore[assignment]
+    OfferLink: _aio.UnaryUnaryMultiCallable[_keys_pb2.OfferLinkRequest, _keys_pb2.LinkChanged]  # type: ignore[assignment]
+    ApproveLink: _aio.UnaryUnaryMultiCallable[_keys_pb2.ApproveLinkRequest, _keys_pb2.LinkChanged]  # type: ignore[assignment]
     ChangeGroup: _aio.UnaryUnaryMultiCallable[_keys_pb2.ChangeGroupRequest, _keys_pb2.ChangedGroup]  # type: ignore[assignment]
     GetGroup: _aio.UnaryUnaryMultiCallable[_keys_pb2.GetGroupRequest, _keys_pb2.Group]  # type: ignore[assignment]
     GetGroupChanges: _aio.UnaryUnaryMultiCallable[_keys_pb2.GetGroupChangesRequest, _keys_pb2.GroupChanges]  # type: ignore[assignment]
@@ -177,6 +197,70 @@ class KeysServicer(metaclass=_abc_1.ABCMeta):
         request: _keys_pb2.SetBlockedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_keys_pb2.Account, _abc.Awaitable[_keys_pb2.Account]]: ...
+
+    @_abc_1.abstractmethod
+    def RenameDevice(
+        self,
+        request: _keys_pb2.RenameDeviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.Account, _abc.Awaitable[_keys_pb2.Account]]: ...
+
+    @_abc_1.abstractmethod
+    def RenewDevice(
+        self,
+        request: _keys_pb2.RenewDeviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.Token, _abc.Awaitable[_keys_pb2.Token]]: ...
+
+    @_abc_1.abstractmethod
+    def OpenLink(
+        self,
+        request: _keys_pb2.OpenLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.OpenedLink, _abc.Awaitable[_keys_pb2.OpenedLink]]:
+        """A new device meets an old one (K7). Those of the new device want no token."""
+
+    @_abc_1.abstractmethod
+    def GetLink(
+        self,
+        request: _keys_pb2.GetLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.LinkState, _abc.Awaitable[_keys_pb2.LinkState]]: ...
+
+    @_abc_1.abstractmethod
+    def AnswerLink(
+        self,
+        request: _keys_pb2.AnswerLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.LinkChanged, _abc.Awaitable[_keys_pb2.LinkChanged]]: ...
+
+    @_abc_1.abstractmethod
+    def AddDevice(
+        self,
+        request: _keys_pb2.AddDeviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.Registered, _abc.Awaitable[_keys_pb2.Registered]]: ...
+
+    @_abc_1.abstractmethod
+    def CloseLink(
+        self,
+        request: _keys_pb2.CloseLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.LinkChanged, _abc.Awaitable[_keys_pb2.LinkChanged]]: ...
+
+    @_abc_1.abstractmethod
+    def OfferLink(
+        self,
+        request: _keys_pb2.OfferLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.LinkChanged, _abc.Awaitable[_keys_pb2.LinkChanged]]: ...
+
+    @_abc_1.abstractmethod
+    def ApproveLink(
+        self,
+        request: _keys_pb2.ApproveLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.LinkChanged, _abc.Awaitable[_keys_pb2.LinkChanged]]: ...
 
     @_abc_1.abstractmethod
     def ChangeGroup(
