@@ -106,6 +106,8 @@ class Device:
         message_id: bytes | None = None,
         devices: dict[int, int] | None = None,
         fleeting: bool = False,
+        urgent: bool = False,
+        quiet: bool = False,
     ) -> MessageId:
         identifier = MessageId(message_id or os.urandom(16))
         chosen = devices if devices is not None else {1: 11}
@@ -113,7 +115,7 @@ class Device:
         digest = hashlib.blake2b(to + repr(contents).encode(), digest_size=16).digest()
         first = ordinal if base is None else base
         self._tickets += 1
-        send = Send(identifier, to, ordinal, first, contents, digest, fleeting)
+        send = Send(identifier, to, ordinal, first, contents, digest, fleeting, urgent, quiet)
         self._submit(to, Submit(self._tickets, self.address, send))
         return identifier
 

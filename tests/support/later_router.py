@@ -12,8 +12,8 @@ from signet.adapters.events_memory import MemoryEvents
 from signet.adapters.inbox_sqlite import open_inbox
 from signet.adapters.presence_memory import MemoryPresence
 from signet.clocks import boot_clock
-from signet.core.ids import UserId
-from signet.ports.events import Event, Topic
+from signet.core.ids import DeviceId, UserId
+from signet.ports.events import CAME_BACK, NEW_MESSAGE, Event, Topic
 from signet.router.router import Router
 from tests.support.known_users import KnownUsers
 
@@ -31,16 +31,29 @@ class Clock:
 
 
 class Kept(MemoryEvents):
-    """Who was hinted."""
+    """What was published for push."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.hints: list[UserId] = []
+        self.pushed: list[Event] = []
+
+    @property
+    def hints(self) -> list[DeviceId]:
+        """Which devices were hinted."""
+        return self._of(NEW_MESSAGE)
+
+    @property
+    def came_back(self) -> list[DeviceId]:
+        """Which devices were said to be back."""
+        return self._of(CAME_BACK)
 
     def publish(self, event: Event) -> None:
         if event.topic is Topic.PUSH:
-            self.hints.append(event.user)
+            self.pushed.append(event)
         super().publish(event)
+
+    def _of(self, name: str) -> list[DeviceId]:
+        return [DeviceId(one.user, one.device) for one in self.pushed if one.type == name]
 
 
 @pytest.fixture

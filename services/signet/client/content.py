@@ -29,6 +29,10 @@ from signet.v1.content_pb2 import (
     Typing,
 )
 
+# What wakes a phone at once, and what wakes nobody (M11). The rest may wait for a background push.
+_URGENT = frozenset({"text", "attachment"})
+_QUIET = frozenset({"read_receipt", "typing", "key_distribution", "sync", "no_message"})
+
 VERSION = 1
 """What this client understands. A higher `required_version` is shown as "update needed"."""
 
@@ -41,6 +45,16 @@ class Reading(Enum):
 
     UNREADABLE = auto()  # not our format, ids that are none, or those of another envelope
     TOO_NEW = auto()
+
+
+def is_urgent(content: Content) -> bool:
+    """Whether a phone that is away is to be woken for it at once."""
+    return content.WhichOneof("body") in _URGENT
+
+
+def is_quiet(content: Content) -> bool:
+    """Whether nobody is to be woken for it: receipts, keys, copies for one's own devices."""
+    return content.WhichOneof("body") in _QUIET
 
 
 def text(body: str, reply_to: MessageId | None, author: UserId | None, quote: str) -> Content:

@@ -81,7 +81,8 @@ def seal(tx: Tx, me: Self, row: Row) -> Row | None:
     parts = _encrypted(tx, me, row.peer, devices, content=row.content, only=row.only_device)
     if parts is None:
         return None
-    send = Send(message_id=row.id, to=row.peer, ordinal=row.ordinal, contents=parts, urgent=True)
+    send = Send(message_id=row.id, to=row.peer, ordinal=row.ordinal, contents=parts)
+    send.urgent, send.quiet = contents.is_urgent(row.content), contents.is_quiet(row.content)
     sealed = send.SerializeToString()
     tx.outgoing.put_sealed(row.peer, row.ordinal, sealed)
     if row.content.WhichOneof("body") not in ("retry_request", "no_message"):

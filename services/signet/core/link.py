@@ -43,6 +43,7 @@ class Send:
     digest: bytes  # 16 bytes
     fleeting: bool = False
     urgent: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,46 +8,60 @@ from collections.abc import Callable, Iterable
 
 from signet.core import limits
 from signet.core.grouped import Grouped
-from signet.core.ids import ShardId, UserId
+from signet.core.ids import DeviceId, ShardId
 from signet.core.timers import Timers
 
 
 class Reminders:
-    """One owner's users who were hinted. Bounded: those who were hinted last are left out."""
+    """One owner's devices that were hinted. Bounded: those that were hinted last are left out."""
 
     def __init__(
-        self, shard: Callable[[UserId], ShardId], most: int = limits.REMEMBERED_USERS
+        self, shard: Callable[[DeviceId], ShardId], most: int = limits.REMEMBERED_USERS
     ) -> None:
-        self._timers: Timers[UserId] = Timers()
-        self._by_shard: Grouped[UserId, ShardId] = Grouped(shard)
-        self._waits: dict[UserId, float] = {}
+        self._timers: Timers[DeviceId] = Timers()
+        self._by_shard: Grouped[DeviceId, ShardId] = Grouped(shard)
+        self._waits: dict[DeviceId, float] = {}
+        self._away: set[DeviceId] = set()  # of those, who has not come since the last hint
         self._most = most
 
-    def hinted(self, user: UserId, now: float) -> None:
-        """A message came for somebody who is away. Others that follow change nothing."""
-        if user not in self._waits and len(self._waits) < self._most:
-            self._set(user, now, limits.REMIND_AFTER)
+    def hinted(self, device: DeviceId, now: float) -> None:
+        """A message came for a device that is away. Others that follow put nothing off."""
+        if device not in self._waits:
+            if len(self._waits) >= self._most:
+                return
+            self._set(device, now, limits.REMIND_AFTER)
+        self._away.add(device)
 
-    def due(self, now: float, away: Callable[[UserId], bool]) -> list[UserId]:
-        """Whom to hint again. `away`: whether somebody still has items waiting, and no stream."""
-        again: list[UserId] = []
-        while (user := self._timers.pop(now)) is not None:
-            wait = 2 * self._waits.pop(user)
-            self._by_shard.discard(user)
-            if not away(user):
+    def came_back(self, device: DeviceId) -> bool:
+        """Whether it was hinted since it was last here. It is reminded all the same if it goes."""
+        if device not in self._away:
+            return False
+        self._away.remove(device)
+        return True
+
+    def due(self, now: float, away: Callable[[DeviceId], bool]) -> list[DeviceId]:
+        """What to hint again. `away`: whether a device still has items waiting, and no stream."""
+        again: list[DeviceId] = []
+        while (device := self._timers.pop(now)) is not None:
+            wait = 2 * self._waits.pop(device)
+            self._by_shard.discard(device)
+            self._away.discard(device)
+            if not away(device):
                 continue
-            again.append(user)
+            again.append(device)
             if wait <= limits.REMIND_AT_MOST:
-                self._set(user, now, wait)
+                self._set(device, now, wait)
+                self._away.add(device)
         return again
 
     def forget(self, shards: Iterable[ShardId]) -> None:
-        """Those who are another owner's now."""
-        for user in self._by_shard.take(shards):
-            del self._waits[user]
-            self._timers.clear(user)
+        """Those that are another owner's now."""
+        for device in self._by_shard.take(shards):
+            del self._waits[device]
+            self._away.discard(device)
+            self._timers.clear(device)
 
-    def _set(self, user: UserId, now: float, wait: float) -> None:
-        self._waits[user] = wait
-        self._by_shard.add(user)
-        self._timers.set(user, now + wait)
+    def _set(self, device: DeviceId, now: float, wait: float) -> None:
+        self._waits[device] = wait
+        self._by_shard.add(device)
+        self._timers.set(device, now + wait)

@@ -15,9 +15,13 @@ class Topic(StrEnum):
     AUDIT = "audit"
 
 
+NEW_MESSAGE = "NEW_MESSAGE"  # something waits for a device that is away
+CAME_BACK = "CAME_BACK"  # the device is there again: what was hinted before need not wake it
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Holds no content. `type` is NEW_MESSAGE for a hint, or the audit event's name."""
+    """Holds no content. `type` is one of the two above for push, or the audit event's name."""
 
     topic: Topic
     user: UserId

@@ -138,6 +138,7 @@ class Attachments:
         session.delivery.start(inbox.acknowledged)
         self._following.begins(inbox, session)
         self._context.tell(session.link, [Attached(session.number, inbox.acknowledged)])
+        self._context.hints.came_back(inbox.device)
         if older is not None and self._is_same_stream(older, session):
             if older.link != session.link:  # the same stream, over another link
                 self._context.sessions.pop((older.link, older.number))

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from signet.core.delivery import Receipt
 from signet.core.errors import Code
@@ -17,6 +18,9 @@ from signet.ports.users import Users
 from signet.router.people import Inbox, People, Session
 from signet.router.sessions import Sessions
 from signet.router.writer import Writer
+
+if TYPE_CHECKING:
+    from signet.router.hints import Hints
 
 
 @dataclass(slots=True)
@@ -49,6 +53,7 @@ class Context:
     people: People = field(init=False)
     pushed: Callable[[Inbox, Position, bytes, Receipt | None], None] = field(init=False)
     writer: Writer = field(init=False)
+    hints: "Hints" = field(init=False)
     epochs: dict[ShardId, Epoch] = field(default_factory=dict)  # of the shards that are held
     leaving: set[ShardId] = field(default_factory=set)  # held, and being handed over
     owners: dict[ShardId, tuple[Incarnation | None, Epoch]] = field(default_factory=dict)  # others

@@ -35,6 +35,7 @@ from signet.router.attachments import Attachments
 from signet.router.changes import Changes
 from signet.router.context import Context, OpenLink
 from signet.router.following import Following
+from signet.router.hints import Hints
 from signet.router.ownership import Ownership
 from signet.router.peers import NoPeers
 from signet.router.people import People
@@ -99,6 +100,7 @@ class Router:
             asyncio.sleep,
         )
         self._sends = Sends(context)
+        context.hints = Hints(context)
         context.people = People(
             users, store, clock, self._sends.restore, context.shard, context.epochs
         )
@@ -170,6 +172,7 @@ class Router:
         """They are given away: nothing of them stays in memory, and nobody is told anything."""
         self._attachments.let_go(self._context.people.forget_shards(shards))
         self._sends.forget_shards(shards)
+        self._context.hints.forget_shards(shards)
         self._presences.forget_shards(shards)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -252,7 +255,7 @@ class Router:
         while True:
             await asyncio.sleep(1.0)
             self._ownership.say()
-            self._sends.remind()
+            self._context.hints.remind()
             self._following.redeliver()
             metrics.USERS_CACHED.set(len(self._context.people))
 

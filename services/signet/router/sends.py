@@ -14,9 +14,7 @@ from signet.core.errors import Code
 from signet.core.ids import DeviceAddress, DeviceId, Position, ShardId, UserId
 from signet.core.link import Answer, Answered, Mismatch, Send, Submit, ToGateway
 from signet.core.order import Again, Conversations, Key, Take
-from signet.core.reminders import Reminders
 from signet.internal.v1.stored import fleeting_frame, read_stored, stored_message
-from signet.ports.events import Event, Topic
 from signet.ports.inbox import Connected, Entry, StoreUnavailable
 from signet.router.context import Context
 from signet.router.people import Inbox, Person
@@ -45,7 +43,6 @@ class Sends:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._conversations = Conversations(context.shard)
-        self._reminders = Reminders(context.shard)
         self._waiting_bytes = 0  # of sends to those who are not in memory yet
         self._strangers = Strangers()
         self._fleeting_strangers = Strangers()
@@ -239,23 +236,8 @@ class Sends:
             inbox.durable = position
             self._context.pushed(inbox, position, body, receipt)
         ACCEPTED.inc(len(numbered))
-        if numbered and not person.attached and person.id != key.sender.device.user:
-            hint = Event(Topic.PUSH, person.id, "NEW_MESSAGE", now_ms, urgent=send.urgent)
-            self._context.events.publish(hint)
-            self._reminders.hinted(person.id, self._context.clock())
-
-    def remind(self) -> None:
-        """Hint those again who stay away (design.md §5)."""
-        for user in self._reminders.due(self._context.clock(), self._is_away):
-            now_ms = self._context.now_ms()
-            self._context.events.publish(Event(Topic.PUSH, user, "NEW_MESSAGE", now_ms))
-
-    def _is_away(self, user: UserId) -> bool:
-        """Somebody who is not in memory any more is: who is attached stays there."""
-        person = self._context.people.known(user)
-        if person is None:
-            return self._context.serves(self._context.shard(user))
-        return not person.attached and any(inbox.items for inbox in person.inboxes.values())
+        if not send.quiet and person.id != key.sender.device.user:  # M11
+            self._context.hints.waits((inbox for inbox, *_ in numbered), urgent=send.urgent)
 
     def _note(self, key: Key) -> None:
         """Tell the directory, once, that somebody has written to somebody."""
@@ -307,7 +289,6 @@ class Sends:
     def forget_shards(self, shards: Set[ShardId]) -> None:
         """They are given away: their next owner remembers by itself."""
         self._conversations.forget(shards)
-        self._reminders.forget(shards)
 
     def restore(self, device: DeviceId, entries: Sequence[Entry]) -> None:
         """What an earlier life took and nobody has acknowledged (O2)."""

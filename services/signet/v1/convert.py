@@ -84,14 +84,17 @@ def send_of(wire: pb.Send) -> Send:
         wire.ordinal,
         wire.base,
         contents,
-        digest(to, contents, fleeting=wire.fleeting, urgent=wire.urgent),
+        digest(to, contents, fleeting=wire.fleeting, urgent=wire.urgent, quiet=wire.quiet),
         wire.fleeting,
         wire.urgent,
+        wire.quiet,
     )
 
 
 def _check_order(wire: pb.Send) -> None:
-    """M1; M9 for what is fleeting."""
+    """M1; M9 for what is fleeting; M11."""
+    if wire.urgent and wire.quiet:
+        raise _invalid("urgent and quiet")
     if wire.fleeting:
         if wire.ordinal or wire.base:
             raise _invalid("ordinal and base of a fleeting send are 0")
@@ -113,10 +116,17 @@ def _content(wire: pb.DeviceContent) -> Content:
     return Content(wire.device_id, wire.registration_id, wire.type, wire.content)
 
 
-def digest(to: UserId, contents: tuple[Content, ...], *, fleeting: bool, urgent: bool) -> bytes:
+def digest(
+    to: UserId,
+    contents: tuple[Content, ...],
+    *,
+    fleeting: bool,
+    urgent: bool,
+    quiet: bool = False,
+) -> bytes:
     """16 bytes over all that must be the same in a retry (O1): ordinal and base may differ."""
     hashed = blake2b(to, digest_size=16)
-    hashed.update(bytes((fleeting, urgent)))
+    hashed.update(bytes((fleeting, urgent, quiet)) if quiet else bytes((fleeting, urgent)))
     for content in contents:
         head = _CONTENT_HEAD.pack(
             content.device, content.registration, content.type, len(content.body)

@@ -531,6 +531,7 @@ class Send(_message.Message):
     CONTENTS_FIELD_NUMBER: _builtins.int
     FLEETING_FIELD_NUMBER: _builtins.int
     URGENT_FIELD_NUMBER: _builtins.int
+    QUIET_FIELD_NUMBER: _builtins.int
     message_id: _builtins.bytes
     """16 bytes, random; a retry carries the same id and the same bytes (O1)"""
     to: _builtins.bytes
@@ -543,6 +544,8 @@ class Send(_message.Message):
     """for those online, stored nowhere, not numbered: ordinal and base are 0"""
     urgent: _builtins.bool
     """wakes a phone at once"""
+    quiet: _builtins.bool
+    """wakes nobody (M11)"""
     @_builtins.property
     def contents(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceContent]: ...
     def __init__(
@@ -555,10 +558,11 @@ class Send(_message.Message):
         contents: _abc.Iterable[Global___DeviceContent] | None = ...,
         fleeting: _builtins.bool = ...,
         urgent: _builtins.bool = ...,
+        quiet: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "contents", b"contents", "fleeting", b"fleeting", "message_id", b"message_id", "ordinal", b"ordinal", "to", b"to", "urgent", b"urgent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "contents", b"contents", "fleeting", b"fleeting", "message_id", b"message_id", "ordinal", b"ordinal", "quiet", b"quiet", "to", b"to", "urgent", b"urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

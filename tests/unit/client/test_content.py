@@ -10,7 +10,7 @@ from signet.core.errors import Code, SignetError
 from signet.core.ids import MessageId
 from signet.e2e import pad
 from signet.e2e.limits import PADDING_STEP
-from signet.v1.content_pb2 import Content
+from signet.v1.content_pb2 import Attachment, Content, KeyDistribution, Sync, SyncRead
 
 ID, OTHER = MessageId(b"i" * 16), MessageId(b"o" * 16)
 
@@ -50,3 +50,18 @@ def test_longer_text_is_media() -> None:
     with pytest.raises(SignetError) as refused:
         contents.edit(ID, longer)
     assert refused.value.code is Code.CONTENT_TOO_LARGE
+
+
+def test_texts_wake_at_once_and_receipts_keys_and_copies_wake_nobody() -> None:
+    """M11."""
+    at_once = [contents.text("hello", None, None, ""), Content(attachment=Attachment())]
+    later = [contents.reaction(ID, "👍"), contents.edit(ID, "hi"), contents.delete(ID)]
+    never = [
+        contents.read_receipt([ID]),
+        contents.typing(True),
+        contents.no_message(),
+        Content(sync=Sync(read=SyncRead())),
+        Content(key_distribution=KeyDistribution()),
+    ]
+    asked = [(contents.is_urgent(one), contents.is_quiet(one)) for one in at_once + later + never]
+    assert asked == [(True, False)] * 2 + [(False, False)] * 3 + [(False, True)] * 5

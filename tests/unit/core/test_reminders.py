@@ -1,14 +1,14 @@
 """Who stays away is hinted again, more and more rarely (design.md §5)."""
 
 from signet.core import limits
-from signet.core.ids import ShardId, UserId
+from signet.core.ids import DeviceId, ShardId, UserId
 from signet.core.reminders import Reminders
 
-ALICE, BOB = (UserId(name.ljust(16, b"_")) for name in (b"alice", b"bob"))
+ALICE, BOB = (DeviceId(UserId(name.ljust(16, b"_")), 1) for name in (b"alice", b"bob"))
 
 
-def shard(user: UserId) -> ShardId:
-    return ShardId(user[0])
+def shard(device: DeviceId) -> ShardId:
+    return ShardId(device.user[0])
 
 
 def hints(reminders: Reminders, until: float, step: float = 600.0) -> list[float]:
@@ -55,3 +55,17 @@ def test_those_of_another_owner_are_forgotten_and_memory_is_bounded() -> None:
     reminders.hinted(BOB, 0.0)
     reminders.forget([shard(ALICE)])
     assert reminders.due(limits.REMIND_AFTER, lambda _: True) == []
+
+
+def test_it_is_said_once_that_a_device_came_back_and_again_after_the_next_hint() -> None:
+    reminders = Reminders(shard)
+    assert not reminders.came_back(ALICE)
+    reminders.hinted(ALICE, 0.0)
+    assert not reminders.came_back(BOB)
+    assert [reminders.came_back(ALICE) for _ in range(2)] == [True, False]
+    reminders.hinted(ALICE, 1.0)
+    assert reminders.came_back(ALICE)
+    assert reminders.due(limits.REMIND_AFTER, lambda _: True) == [ALICE]
+    assert reminders.came_back(ALICE)
+    assert reminders.due(2 * limits.REMIND_AFTER, lambda _: False) == []
+    assert not reminders.came_back(ALICE)

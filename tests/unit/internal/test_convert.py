@@ -26,12 +26,12 @@ ADDRESS = DeviceAddress(DeviceId(USER, 3), 77, 5)
 CONTENTS = (link.Content(1, 11, 2, b"one"), link.Content(2, 12, 3, b"two"))
 
 
-def send(*, fleeting: bool = False) -> link.Send:
-    digest = public.digest(OTHER, CONTENTS, fleeting=fleeting, urgent=True)
+def send(*, fleeting: bool = False, quiet: bool = False) -> link.Send:
+    urgent = not quiet
+    digest = public.digest(OTHER, CONTENTS, fleeting=fleeting, urgent=urgent, quiet=quiet)
     number = 0 if fleeting else 9
-    return link.Send(
-        MessageId(os.urandom(16)), OTHER, number, number, CONTENTS, digest, fleeting, True
-    )
+    id_ = MessageId(os.urandom(16))
+    return link.Send(id_, OTHER, number, number, CONTENTS, digest, fleeting, urgent, quiet)
 
 
 TO_ROUTER = [
@@ -40,6 +40,7 @@ TO_ROUTER = [
     link.Detach(2),
     link.Submit(3, ADDRESS, send()),
     link.Submit(4, ADDRESS, send(fleeting=True)),
+    link.Submit(4, ADDRESS, send(quiet=True)),
     link.Acked(5, Position(1, 1)),
     link.ReadAfter(6, START),
     link.SetStatus(7, 3),

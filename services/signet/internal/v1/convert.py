@@ -96,6 +96,7 @@ def _send(send: link.Send) -> wire.Send:
         ],
         fleeting=send.fleeting,
         urgent=send.urgent,
+        quiet=send.quiet,
     )
 
 
