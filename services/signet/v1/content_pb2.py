@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17signet/v1/content.proto\x12\tsignet.v1\"\xb4\x05\n\x07\x43ontent\x12\x18\n\x10required_version\x18\x01 \x01(\r\x12\x12\n\nmessage_id\x18\x02 \x01(\x0c\x12\x10\n\x08\x63lock_ms\x18\x03 \x01(\x04\x12\x14\n\x0c\x63onversation\x18\x04 \x01(\x0c\x12\x13\n\x0boriginal_id\x18\x05 \x01(\x0c\x12\x13\n\x0b\x65\x61rlier_ids\x18\x06 \x03(\x0c\x12\x1f\n\x04text\x18\n \x01(\x0b\x32\x0f.signet.v1.TextH\x00\x12\'\n\x08reaction\x18\x0b \x01(\x0b\x32\x13.signet.v1.ReactionH\x00\x12\x1f\n\x04\x65\x64it\x18\x0c \x01(\x0b\x32\x0f.signet.v1.EditH\x00\x12#\n\x06\x64\x65lete\x18\r \x01(\x0b\x32\x11.signet.v1.DeleteH\x00\x12:\n\x12\x64isappearing_timer\x18\x0e \x01(\x0b\x32\x1c.signet.v1.DisappearingTimerH\x00\x12.\n\x0cread_receipt\x18\x0f \x01(\x0b\x32\x16.signet.v1.ReadReceiptH\x00\x12#\n\x06typing\x18\x10 \x01(\x0b\x32\x11.signet.v1.TypingH\x00\x12+\n\nattachment\x18\x11 \x01(\x0b\x32\x15.signet.v1.AttachmentH\x00\x12\x36\n\x10key_distribution\x18\x12 \x01(\x0b\x32\x1a.signet.v1.KeyDistributionH\x00\x12\x1f\n\x04sync\x18\x13 \x01(\x0b\x32\x0f.signet.v1.SyncH\x00\x12\x30\n\rretry_request\x18\x14 \x01(\x0b\x32\x17.signet.v1.RetryRequestH\x00\x12*\n\nno_message\x18\x15 \x01(\x0b\x32\x14.signet.v1.NoMessageH\x00\x12\x1c\n\x14\x65xpire_after_seconds\x18\x1e \x01(\rB\x06\n\x04\x62ody\"a\n\x04Text\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x1f\n\x05reply\x18\x02 \x01(\x0b\x32\x10.signet.v1.Reply\x12*\n\x0b\x61ttachments\x18\x03 \x03(\x0b\x32\x15.signet.v1.Attachment\":\n\x05Reply\x12\x12\n\nmessage_id\x18\x01 \x01(\x0c\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\x0c\x12\r\n\x05quote\x18\x03 \x01(\t\"-\n\x08Reaction\x12\x12\n\nmessage_id\x18\x01 \x01(\x0c\x12\r\n\x05\x65moji\x18\x02 \x01(\t\"(\n\x04\x45\x64it\x12\x12\n\nmessage_id\x18\x01 \x01(\x0c\x12\x0c\n\x04text\x18\x02 \x01(\t\"\x1c\n\x06\x44\x65lete\x12\x12\n\nmessage_id\x18\x01 \x01(\x0c\"$\n\x11\x44isappearingTimer\x12\x0f\n\x07seconds\x18\x01 \x01(\r\"\"\n\x0bReadReceipt\x12\x13\n\x0bmessage_ids\x18\x01 \x03(\x0c\"\x19\n\x06Typing\x12\x0f\n\x07started\x18\x01 \x01(\x08\"\x82\x01\n\nAttachment\x12\x0f\n\x07pointer\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x12\n\nmedia_type\x18\x05 \x01(\t\x12\x11\n\tfile_name\x18\x06 \x01(\t\x12\x11\n\tthumbnail\x18\x07 \x01(\x0c\"6\n\x0fKeyDistribution\x12\r\n\x05group\x18\x01 \x01(\x0c\x12\x14\n\x0c\x64istribution\x18\x02 \x01(\x0c\"X\n\x04Sync\x12#\n\x04sent\x18\x01 \x01(\x0b\x32\x13.signet.v1.SyncSentH\x00\x12#\n\x04read\x18\x02 \x01(\x0b\x32\x13.signet.v1.SyncReadH\x00\x42\x06\n\x04\x62ody\";\n\x08SyncSent\x12\n\n\x02to\x18\x01 \x01(\x0c\x12#\n\x07\x63ontent\x18\x02 \x01(\x0b\x32\x12.signet.v1.Content\"\x1f\n\x08SyncRead\x12\x13\n\x0bmessage_ids\x18\x01 \x03(\x0c\"P\n\x0cRetryRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\x0c\x12\x13\n\x0bratchet_key\x18\x02 \x01(\x0c\x12\x17\n\x0f\x64istribution_id\x18\x03 \x01(\x0c\"\x0b\n\tNoMessageb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17signet/v1/content.proto\x12\tsignet.v1\"\xc9\x05\n\x07\x43ontent\x12\x18\n\x10required_version\x18\x01 \x01(\r\x12\x12\n\nmessage_id\x18\x02 \x01(\x0c\x12\x10\n\x08\x63lock_ms\x18\x03 \x01(\x04\x12\x14\n\x0c\x63onversation\x18\x04 \x01(\x0c\x12\x13\n\x0boriginal_id\x18\x05 \x01(\x0c\x12\x13\n\x0b\x65\x61rlier_ids\x18\x06 \x03(\x0c\x12\x1f\n\x04text\x18\n \x01(\x0b\x32\x0f.signet.v1.TextH\x00\x12\'\n\x08reaction\x18\x0b \x01(\x0b\x32\x13.signet.v1.ReactionH\x00\x12\x1f\n\x04\x65\x64it\x18\x0c \x01(\x0b\x32\x0f.signet.v1.EditH\x00\x12#\n\x06\x64\x65lete\x18\r \x01(\x0b\x32\x11.signet.v1.DeleteH\x00\x12:\n\x12\x64isappearing_timer\x18\x0e \x01(\x0b\x32\x1c.signet.v1.DisappearingTimerH\x00\x12.\n\x0cread_receipt\x18\x0f \x01(\x0b\x32\x16.signet.v1.ReadReceiptH\x00\x12#\n\x06typing\x18\x10 \x01(\x0b\x32\x11.signet.v1.TypingH\x00\x12+\n\nattachment\x18\x11 \x01(\x0b\x32\x15.signet.v1.AttachmentH\x00\x12\x36\n\x10key_distribution\x18\x12 \x01(\x0b\x32\x1a.signet.v1.KeyDistributionH\x00\x12\x1f\n\x04sync\x18\x13 \x01(\x0b\x32\x0f.signet.v1.SyncH\x00\x12\x30\n\rretry_request\x18\x14 \x01(\x0b\x32\x17.signet.v1.RetryRequestH\x00\x12*\n\nno_message\x18\x15 \x01(\x0b\x32\x14.signet.v1.NoMessageH\x00\x12\x13\n\x0bprofile_key\x18\x1f \x01(\x0c\x12\x1c\n\x14\x65xpire_after_seconds\x18\x1e \x01(\rB\x06\n\x04\x62ody\"a\n\x04Text\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x1f\n\x05reply\x18\x02 \x01(\x0b\x32\x10.signet.v1.Reply\x12*\n\x0b\x61ttachments\x18\x03 \x03(\x0b\x32\x15.signet.v1.Attachment\":\n\x05Reply\x12\x12\n\nmessage_id\x18\x01 \x01(\x0c\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\x0c\x12\r\n\x05quote\x18\x03 \x01(\t\"-\n\x08Reaction\x12\x12\n\nmessage_id\x18\x01 \x01(\x0c\x12\r\n\x05\x65moji\x18\x02 \x01(\t\"(\n\x04\x45\x64it\x12\x12\n\nmessage_id\x18\x01 \x01(\x0c\x12\x0c\n\x04text\x18\x02 \x01(\t\"\x1c\n\x06\x44\x65lete\x12\x12\n\nmessage_id\x18\x01 \x01(\x0c\"$\n\x11\x44isappearingTimer\x12\x0f\n\x07seconds\x18\x01 \x01(\r\"\"\n\x0bReadReceipt\x12\x13\n\x0bmessage_ids\x18\x01 \x03(\x0c\"\x19\n\x06Typing\x12\x0f\n\x07started\x18\x01 \x01(\x08\"\x82\x01\n\nAttachment\x12\x0f\n\x07pointer\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x12\n\nmedia_type\x18\x05 \x01(\t\x12\x11\n\tfile_name\x18\x06 \x01(\t\x12\x11\n\tthumbnail\x18\x07 \x01(\x0c\"6\n\x0fKeyDistribution\x12\r\n\x05group\x18\x01 \x01(\x0c\x12\x14\n\x0c\x64istribution\x18\x02 \x01(\x0c\"\xac\x01\n\x04Sync\x12#\n\x04sent\x18\x01 \x01(\x0b\x32\x13.signet.v1.SyncSentH\x00\x12#\n\x04read\x18\x02 \x01(\x0b\x32\x13.signet.v1.SyncReadH\x00\x12)\n\x07\x62locked\x18\x03 \x01(\x0b\x32\x16.signet.v1.SyncBlockedH\x00\x12\'\n\x06people\x18\x04 \x01(\x0b\x32\x15.signet.v1.SyncPeopleH\x00\x42\x06\n\x04\x62ody\";\n\x08SyncSent\x12\n\n\x02to\x18\x01 \x01(\x0c\x12#\n\x07\x63ontent\x18\x02 \x01(\x0b\x32\x12.signet.v1.Content\"\x1f\n\x08SyncRead\x12\x13\n\x0bmessage_ids\x18\x01 \x03(\x0c\",\n\x0bSyncBlocked\x12\x0c\n\x04user\x18\x01 \x01(\x0c\x12\x0f\n\x07\x62locked\x18\x02 \x01(\x08\"4\n\nSyncPeople\x12&\n\x06people\x18\x01 \x03(\x0b\x32\x16.signet.v1.KnownPerson\"}\n\x0bKnownPerson\x12\x0c\n\x04user\x18\x01 \x01(\x0c\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0cidentity_key\x18\x03 \x01(\x0c\x12\x10\n\x08verified\x18\x04 \x01(\x08\x12\x15\n\rtimer_seconds\x18\x05 \x01(\r\x12\x13\n\x0bprofile_key\x18\x06 \x01(\x0c\"Z\n\tProvision\x12\x0f\n\x07user_id\x18\x01 \x01(\x0c\x12\x14\n\x0cidentity_key\x18\x02 \x01(\x0c\x12\x11\n\tuser_name\x18\x03 \x01(\t\x12\x13\n\x0bprofile_key\x18\x04 \x01(\x0c\"P\n\x0cRetryRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\x0c\x12\x13\n\x0bratchet_key\x18\x02 \x01(\x0c\x12\x17\n\x0f\x64istribution_id\x18\x03 \x01(\x0c\"\x0b\n\tNoMessageb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,35 +32,43 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'signet.v1.content_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CONTENT']._serialized_start=39
-  _globals['_CONTENT']._serialized_end=731
-  _globals['_TEXT']._serialized_start=733
-  _globals['_TEXT']._serialized_end=830
-  _globals['_REPLY']._serialized_start=832
-  _globals['_REPLY']._serialized_end=890
-  _globals['_REACTION']._serialized_start=892
-  _globals['_REACTION']._serialized_end=937
-  _globals['_EDIT']._serialized_start=939
-  _globals['_EDIT']._serialized_end=979
-  _globals['_DELETE']._serialized_start=981
-  _globals['_DELETE']._serialized_end=1009
-  _globals['_DISAPPEARINGTIMER']._serialized_start=1011
-  _globals['_DISAPPEARINGTIMER']._serialized_end=1047
-  _globals['_READRECEIPT']._serialized_start=1049
-  _globals['_READRECEIPT']._serialized_end=1083
-  _globals['_TYPING']._serialized_start=1085
-  _globals['_TYPING']._serialized_end=1110
-  _globals['_ATTACHMENT']._serialized_start=1113
-  _globals['_ATTACHMENT']._serialized_end=1243
-  _globals['_KEYDISTRIBUTION']._serialized_start=1245
-  _globals['_KEYDISTRIBUTION']._serialized_end=1299
-  _globals['_SYNC']._serialized_start=1301
-  _globals['_SYNC']._serialized_end=1389
-  _globals['_SYNCSENT']._serialized_start=1391
-  _globals['_SYNCSENT']._serialized_end=1450
-  _globals['_SYNCREAD']._serialized_start=1452
-  _globals['_SYNCREAD']._serialized_end=1483
-  _globals['_RETRYREQUEST']._serialized_start=1485
-  _globals['_RETRYREQUEST']._serialized_end=1565
-  _globals['_NOMESSAGE']._serialized_start=1567
-  _globals['_NOMESSAGE']._serialized_end=1578
+  _globals['_CONTENT']._serialized_end=752
+  _globals['_TEXT']._serialized_start=754
+  _globals['_TEXT']._serialized_end=851
+  _globals['_REPLY']._serialized_start=853
+  _globals['_REPLY']._serialized_end=911
+  _globals['_REACTION']._serialized_start=913
+  _globals['_REACTION']._serialized_end=958
+  _globals['_EDIT']._serialized_start=960
+  _globals['_EDIT']._serialized_end=1000
+  _globals['_DELETE']._serialized_start=1002
+  _globals['_DELETE']._serialized_end=1030
+  _globals['_DISAPPEARINGTIMER']._serialized_start=1032
+  _globals['_DISAPPEARINGTIMER']._serialized_end=1068
+  _globals['_READRECEIPT']._serialized_start=1070
+  _globals['_READRECEIPT']._serialized_end=1104
+  _globals['_TYPING']._serialized_start=1106
+  _globals['_TYPING']._serialized_end=1131
+  _globals['_ATTACHMENT']._serialized_start=1134
+  _globals['_ATTACHMENT']._serialized_end=1264
+  _globals['_KEYDISTRIBUTION']._serialized_start=1266
+  _globals['_KEYDISTRIBUTION']._serialized_end=1320
+  _globals['_SYNC']._serialized_start=1323
+  _globals['_SYNC']._serialized_end=1495
+  _globals['_SYNCSENT']._serialized_start=1497
+  _globals['_SYNCSENT']._serialized_end=1556
+  _globals['_SYNCREAD']._serialized_start=1558
+  _globals['_SYNCREAD']._serialized_end=1589
+  _globals['_SYNCBLOCKED']._serialized_start=1591
+  _globals['_SYNCBLOCKED']._serialized_end=1635
+  _globals['_SYNCPEOPLE']._serialized_start=1637
+  _globals['_SYNCPEOPLE']._serialized_end=1689
+  _globals['_KNOWNPERSON']._serialized_start=1691
+  _globals['_KNOWNPERSON']._serialized_end=1816
+  _globals['_PROVISION']._serialized_start=1818
+  _globals['_PROVISION']._serialized_end=1908
+  _globals['_RETRYREQUEST']._serialized_start=1910
+  _globals['_RETRYREQUEST']._serialized_end=1990
+  _globals['_NOMESSAGE']._serialized_start=1992
+  _globals['_NOMESSAGE']._serialized_end=2003
 # @@protoc_insertion_point(module_scope)

@@ -42,6 +42,7 @@ class Content(_message.Message):
     SYNC_FIELD_NUMBER: _builtins.int
     RETRY_REQUEST_FIELD_NUMBER: _builtins.int
     NO_MESSAGE_FIELD_NUMBER: _builtins.int
+    PROFILE_KEY_FIELD_NUMBER: _builtins.int
     EXPIRE_AFTER_SECONDS_FIELD_NUMBER: _builtins.int
     required_version: _builtins.int
     """An older client that knows less shows "update needed", stores nothing else, and acknowledges."""
@@ -53,6 +54,8 @@ class Content(_message.Message):
     """With a sync copy for one's own devices: whom the message was for."""
     original_id: _builtins.bytes
     """Sent again because of a RetryRequest: the id that it had first. It takes that one's place."""
+    profile_key: _builtins.bytes
+    """Opens the author's profile; for those whom they write to."""
     expire_after_seconds: _builtins.int
     """disappears so long after it was read"""
     @_builtins.property
@@ -104,11 +107,12 @@ class Content(_message.Message):
         sync: Global___Sync | None = ...,
         retry_request: Global___RetryRequest | None = ...,
         no_message: Global___NoMessage | None = ...,
+        profile_key: _builtins.bytes = ...,
         expire_after_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "body", b"body", "delete", b"delete", "disappearing_timer", b"disappearing_timer", "edit", b"edit", "key_distribution", b"key_distribution", "no_message", b"no_message", "reaction", b"reaction", "read_receipt", b"read_receipt", "retry_request", b"retry_request", "sync", b"sync", "text", b"text", "typing", b"typing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "body", b"body", "clock_ms", b"clock_ms", "conversation", b"conversation", "delete", b"delete", "disappearing_timer", b"disappearing_timer", "earlier_ids", b"earlier_ids", "edit", b"edit", "expire_after_seconds", b"expire_after_seconds", "key_distribution", b"key_distribution", "message_id", b"message_id", "no_message", b"no_message", "original_id", b"original_id", "reaction", b"reaction", "read_receipt", b"read_receipt", "required_version", b"required_version", "retry_request", b"retry_request", "sync", b"sync", "text", b"text", "typing", b"typing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "body", b"body", "clock_ms", b"clock_ms", "conversation", b"conversation", "delete", b"delete", "disappearing_timer", b"disappearing_timer", "earlier_ids", b"earlier_ids", "edit", b"edit", "expire_after_seconds", b"expire_after_seconds", "key_distribution", b"key_distribution", "message_id", b"message_id", "no_message", b"no_message", "original_id", b"original_id", "profile_key", b"profile_key", "reaction", b"reaction", "read_receipt", b"read_receipt", "required_version", b"required_version", "retry_request", b"retry_request", "sync", b"sync", "text", b"text", "typing", b"typing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["text", "reaction", "edit", "delete", "disappearing_timer", "read_receipt", "typing", "attachment", "key_distribution", "sync", "retry_request", "no_message"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
@@ -360,21 +364,29 @@ class Sync(_message.Message):
 
     SENT_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
+    BLOCKED_FIELD_NUMBER: _builtins.int
+    PEOPLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def sent(self) -> Global___SyncSent: ...
     @_builtins.property
     def read(self) -> Global___SyncRead: ...
+    @_builtins.property
+    def blocked(self) -> Global___SyncBlocked: ...
+    @_builtins.property
+    def people(self) -> Global___SyncPeople: ...
     def __init__(
         self,
         *,
         sent: Global___SyncSent | None = ...,
         read: Global___SyncRead | None = ...,
+        blocked: Global___SyncBlocked | None = ...,
+        people: Global___SyncPeople | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "read", b"read", "sent", b"sent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blocked", b"blocked", "body", b"body", "people", b"people", "read", b"read", "sent", b"sent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "read", b"read", "sent", b"sent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked", b"blocked", "body", b"body", "people", b"people", "read", b"read", "sent", b"sent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sent", "read"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sent", "read", "blocked", "people"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -405,6 +417,8 @@ Global___SyncSent: _TypeAlias = SyncSent  # noqa: Y015
 
 @_typing.final
 class SyncRead(_message.Message):
+    """They are of the conversation that Content.conversation names."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MESSAGE_IDS_FIELD_NUMBER: _builtins.int
@@ -422,6 +436,120 @@ class SyncRead(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SyncRead: _TypeAlias = SyncRead  # noqa: Y015
+
+@_typing.final
+class SyncBlocked(_message.Message):
+    """Somebody is heard of no more, or again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    BLOCKED_FIELD_NUMBER: _builtins.int
+    user: _builtins.bytes
+    blocked: _builtins.bool
+    def __init__(
+        self,
+        *,
+        user: _builtins.bytes = ...,
+        blocked: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked", b"blocked", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncBlocked: _TypeAlias = SyncBlocked  # noqa: Y015
+
+@_typing.final
+class SyncPeople(_message.Message):
+    """What an old device tells a new one of the people that it knows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PEOPLE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def people(self) -> _containers.RepeatedCompositeFieldContainer[Global___KnownPerson]: ...
+    def __init__(
+        self,
+        *,
+        people: _abc.Iterable[Global___KnownPerson] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["people", b"people"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncPeople: _TypeAlias = SyncPeople  # noqa: Y015
+
+@_typing.final
+class KnownPerson(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    IDENTITY_KEY_FIELD_NUMBER: _builtins.int
+    VERIFIED_FIELD_NUMBER: _builtins.int
+    TIMER_SECONDS_FIELD_NUMBER: _builtins.int
+    PROFILE_KEY_FIELD_NUMBER: _builtins.int
+    user: _builtins.bytes
+    name: _builtins.str
+    """by which they were found"""
+    identity_key: _builtins.bytes
+    verified: _builtins.bool
+    """the safety number was compared"""
+    timer_seconds: _builtins.int
+    """of disappearing messages; 0: off"""
+    profile_key: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        user: _builtins.bytes = ...,
+        name: _builtins.str = ...,
+        identity_key: _builtins.bytes = ...,
+        verified: _builtins.bool = ...,
+        timer_seconds: _builtins.int = ...,
+        profile_key: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity_key", b"identity_key", "name", b"name", "profile_key", b"profile_key", "timer_seconds", b"timer_seconds", "user", b"user", "verified", b"verified"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KnownPerson: _TypeAlias = KnownPerson  # noqa: Y015
+
+@_typing.final
+class Provision(_message.Message):
+    """What an old device hands over to a new one when it is linked, sealed for it alone (K7)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    IDENTITY_KEY_FIELD_NUMBER: _builtins.int
+    USER_NAME_FIELD_NUMBER: _builtins.int
+    PROFILE_KEY_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.bytes
+    identity_key: _builtins.bytes
+    """private, 32 bytes"""
+    user_name: _builtins.str
+    profile_key: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.bytes = ...,
+        identity_key: _builtins.bytes = ...,
+        user_name: _builtins.str = ...,
+        profile_key: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity_key", b"identity_key", "profile_key", b"profile_key", "user_id", b"user_id", "user_name", b"user_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Provision: _TypeAlias = Provision  # noqa: Y015
 
 @_typing.final
 class RetryRequest(_message.Message):
