@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from signet.adapters.inbox_cassandra.life import Pace
 from signet.adapters.inbox_cassandra.store import CassandraInbox
@@ -11,6 +13,7 @@ from signet.core.shards import shard_of
 from signet.ports.inbox import Acknowledged, Batch, Entry, StoreUnavailable, Taken
 from tests.support.cassandra import SLOW_S
 
+T = TypeVar("T")
 SHARDS = 4
 SHARD = ShardId(1)
 NOW_MS = 1_700_000_000_000
@@ -44,20 +47,20 @@ class Owner:
 
     async def append(self, batches: list[Batch]) -> None:
         """As a router does: the same again until the outcome is known (J2)."""
-        async with asyncio.timeout(SOON):
-            while True:
-                try:
-                    return await self.store.append(batches)
-                except StoreUnavailable:
-                    continue
+        await answered(lambda: self.store.append(batches))
 
     async def found_soon(self, device: DeviceId | None = None) -> list[int]:
-        async with asyncio.timeout(SOON):
-            while True:
-                try:
-                    return await self.found(device)
-                except StoreUnavailable:
-                    await asyncio.sleep(0.1)
+        return await answered(lambda: self.found(device))
+
+
+async def answered(call: Callable[[], Awaitable[T]]) -> T:
+    """What is answered in the end: a node that died a moment ago is asked for a while."""
+    async with asyncio.timeout(SOON):
+        while True:
+            try:
+                return await call()
+            except StoreUnavailable:
+                await asyncio.sleep(0.1)
 
 
 async def owner_in(url: str, lease_s: float, pace: Pace | None = None) -> Owner:
@@ -68,16 +71,16 @@ async def owner_in(url: str, lease_s: float, pace: Pace | None = None) -> Owner:
 
 async def begun(store: CassandraInbox, lease_s: float) -> Owner:
     life = Incarnation(os.urandom(16))
-    await store.register(life, lease_s)
-    (one,) = await store.take(life, [SHARD])
+    await answered(lambda: store.register(life, lease_s))
+    (one,) = await answered(lambda: store.take(life, [SHARD]))
     return Owner(store, life, one)
 
 
 async def after(owner: Owner, url: str) -> Owner:
     """The next owner, when that one is gone without a word: it was marked dead (L2)."""
     store = CassandraInbox(url, SHARDS, now_ms=lambda: NOW_MS, timeout_s=SLOW_S)
-    counter = (await store.leases())[owner.life]
-    assert await store.mark_dead(owner.life, counter or 0)
+    counter = (await answered(store.leases))[owner.life]
+    assert await answered(lambda: store.mark_dead(owner.life, counter or 0))
     following = await begun(store, LONG_S)
     following.device = owner.device
     return following

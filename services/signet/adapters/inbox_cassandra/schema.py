@@ -17,7 +17,10 @@
   deletions are few, and are kept for the usual ten days.
 
 Compaction is "unified": in tiers where rows are short-lived (`journal`), levelled where reads must
-be quick. Nothing here may drop files by the time in their timestamps, which are positions (W1).
+be quick. A node that dies is believed alive for about ten seconds: who asks it for a new table
+waits half a read's time-out before asking another, which is longer than our patience and, time
+after time, than a lease. So another is asked soon (conditional writes read, too). Nothing here may
+drop files by the time in their timestamps, which are positions (W1).
 What is stored is encrypted, and does not compress.
 """
 
@@ -30,13 +33,14 @@ from uuid import NAMESPACE_URL, uuid5
 from signet.adapters.inbox_cassandra.url import Address
 from signet.core import limits
 
-VERSION = 1
+VERSION = 2
 NAME = "signet"  # of the row that says so
 SHARDS = "shards"  # of the row beside it that says how many there are: whoever is first
 DAY = 24 * 3600
 KEPT = limits.ITEM_TTL + limits.ROW_GRACE
 TIERED = "{'class': 'UnifiedCompactionStrategy', 'scaling_parameters': 'T4'}"
 LEVELLED = "{'class': 'UnifiedCompactionStrategy', 'scaling_parameters': 'L4'}"
+SOON = "'MIN(99p,50ms)'"  # another node is asked when the first has not answered by then
 HEAD_EPOCH = 2**31 - 1  # of the head's row: behind every item
 
 
@@ -83,7 +87,11 @@ STEPS: dict[int, tuple[str, ...]] = {
         f" lease_s double, dead boolean, mark bigint, seal bigint) WITH compaction = {LEVELLED}",
         "CREATE TABLE IF NOT EXISTS {name}.shard (shard int PRIMARY KEY, owner blob, epoch int,"
         " unrecovered frozen<list<frozen<tuple<blob, int>>>>) WITH compaction = " + LEVELLED,
-    )
+    ),
+    2: tuple(
+        f"ALTER TABLE {{name}}.{table} WITH speculative_retry = {SOON}"
+        for table in ("lease", "shard", "journal", "item", "aging")
+    ),
 }  # fmt: skip
 
 INBOX = "user = ? AND device = ?"
