@@ -53,11 +53,12 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class PodTrust:
-    """What a pod has said; '' nothing yet."""
+    """What a pod has said; '' nothing yet. `waits`: it does not run yet, maybe for its volumes."""
 
     tier: Tier
     bundle: str
     certificate: str
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import structlog
 
 from signet_operator import desired, plan
-from signet_operator.actions import Plan
-from signet_operator.apply import APPLIED, NotLeader, Refusal, Trust, Writer
+from signet_operator.actions import Plan, Tell
+from signet_operator.apply import APPLIED, NotLeader, Reason, Refusal, Trust, Writer
 from signet_operator.apply.drift import differs
 from signet_operator.cache import APPLIED as WATCHED_INDICES
 from signet_operator.cache import Cache, Key
@@ -134,12 +134,11 @@ class Looker:
         reports = await self._pods.look(addresses.values())
         templates = plan.made(spec)
         seen = self._seen(spec, cluster, children, reports, templates)
-        refusal = await self._apply(key, spec, seen, trust)
+        refusal = "" if spec.paused else await self._apply(key, spec, seen, trust)
+        seen = replace(seen, refused=refusal or trust.refused)
         now = self._clock()
-        for told in trust.changed:
+        for told in (*trust.changed, *_refused(seen)):
             await self._writer.events.tell(spec, told, now)
-        if refusal:
-            seen = replace(seen, refused=refusal)
         budget = self._budget.left(key, self._cache)
         made = plan.plan(spec, seen, now, budget=budget, templates=templates)
         self._budget.noted(key, made.memory)
@@ -198,7 +197,7 @@ class Looker:
         """What pods said last of the certificates that they have."""
         last = self._pods.last(pod["metadata"]["uid"] for pod in children.pods)
         return [
-            PodTrust(tier, said.bundle, said.certificate)
+            PodTrust(tier, said.bundle, said.certificate, _waits(pod))
             for pod in children.pods
             if (tier := owned(pod))
             for said in [last.get(pod["metadata"]["uid"], NOTHING_SAID)]
@@ -235,6 +234,17 @@ class Looker:
             for pod in children.pods
             if (pod.get("status") or {}).get("podIP")
         }
+
+
+def _refused(seen: Observed) -> list[Tell]:
+    return [Tell(Reason.REFUSED, seen.refused, warning=True)] if seen.refused else []
+
+
+def _waits(pod: Object) -> bool:
+    """Kubernetes has begun to start it, and cannot yet: its volumes may be why."""
+    found = (pod.get("status") or {}).get("containerStatuses") or ()
+    reasons = [((one.get("state") or {}).get("waiting") or {}).get("reason") for one in found]
+    return "ContainerCreating" in reasons
 
 
 def _uids(objects: Iterable[Object]) -> frozenset[str]:

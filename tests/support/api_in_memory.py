@@ -2,7 +2,8 @@
 
 Objects are merged as they are applied, field by field; there are no controllers, no defaults and no
 validation. Of Secrets it keeps who owns which key of `data` (managedFields), as the API does: by a
-server-side apply its manager, by a change `by_hand` somebody else.
+server-side apply its manager, by a change `by_hand` somebody else; and it refuses what the policy
+"own-secrets" of the operator's chart refuses.
 """
 
 import copy
@@ -35,11 +36,17 @@ class Answer:
 
 
 class ApiInMemory:
-    """`objects` by their paths; `sent` is every call that writes, as (verb, kind, name, dry)."""
+    """`own` is the operator's namespace. `objects` by their paths; `sent` is every call that
+    writes, as (verb, kind, name, dry), and `wrote` its path; `shown` those of Secrets whose content
+    was in an answer.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, own: str) -> None:
+        self._own = own
         self.objects: dict[str, Object] = {}
         self.sent: list[tuple[str, str, str, bool]] = []
+        self.wrote: list[str] = []
+        self.shown: list[str] = []
         self._versions = itertools.count(1)
         self._uids = itertools.count(1)
 
@@ -62,7 +69,7 @@ class ApiInMemory:
         for entry in found["metadata"]["managedFields"]:
             for key in data:
                 entry["fieldsV1"]["f:data"].pop(f"f:{key}", None)
-        found["metadata"]["managedFields"].append(_entry("by-hand", data))
+        found["metadata"]["managedFields"].append(_entry("by-hand", "Update", data))
         found["metadata"]["resourceVersion"] = str(next(self._versions))
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
@@ -108,12 +115,13 @@ class ApiInMemory:
         dry = "dryRun" in query
         kind, name = self._what(where, body)
         self.sent.append((verb, kind, name, dry))
+        self.wrote.append(where)
         status, found = self._written(verb, where, query, headers, body)
         if status >= 300 or verb == "DELETE":
             return Answer(status, found)
         if not dry:
             found = self._store(_place(found), found)
-        return Answer(status, _shown(found, headers))
+        return Answer(status, self._shown(found, headers))
 
     # --- how ------------------------------------------------------------------------------------
 
@@ -126,10 +134,10 @@ class ApiInMemory:
     def _read(self, where: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         if KIND_OF.get(where.rpartition("/")[2]) is None:
             found = self.objects.get(where)
-            return Answer(200, _shown(found, headers)) if found else Answer(404, {})
+            return Answer(200, self._shown(found, headers)) if found else Answer(404, {})
         wanted = [part.partition("=") for part in query["labelSelector"].split(",")]
         items = [
-            _shown(obj, headers)
+            self._shown(obj, headers)
             for at, obj in self.objects.items()
             if at.startswith(f"{where}/") and all(_has(obj, *one) for one in wanted)
         ]
@@ -145,14 +153,16 @@ class ApiInMemory:
     ) -> tuple[int, Object]:
         sub = where.endswith("/status")
         there = self.objects.get(where.removesuffix("/status"))
+        if verb != "DELETE" and not all(map(self._may, (there, body))):
+            return 403, {"message": "the operator writes no Secret that it has not made"}
         match verb, headers["Content-Type"]:
             case "POST", _:
                 there = self.objects.get(_place(body))
-                return (409, {}) if there else (201, _by(body, query))
+                return (409, {}) if there else (201, _by(body, query, "Update"))
             case "PATCH", kind if kind == APPLY and sub:
                 return (200, {**there, "status": body["status"]}) if there else (404, {})
             case "PATCH", kind if kind == APPLY:
-                return 200, _by(_merged(there, body), query)
+                return 200, _by(_merged(there, body), query, "Apply")
             case "PATCH", kind if kind == JSON_PATCH:
                 return _patched(there, body)
             case "PUT", _:
@@ -160,6 +170,21 @@ class ApiInMemory:
             case "DELETE", _:
                 return self._deleted(where, body)
         raise AssertionError(f"{verb} {headers}")
+
+    def _may(self, obj: Any) -> bool:
+        if not isinstance(obj, Mapping) or obj.get("kind") != "Secret":
+            return True
+        meta = obj["metadata"]
+        labels = meta.get("labels") or {}
+        return meta["namespace"] == self._own or labels.get(names.MANAGED_BY_LABEL) == names.MANAGER
+
+    def _shown(self, obj: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, Any]:
+        if "PartialObjectMetadata" in headers["Accept"]:
+            return {"metadata": obj["metadata"]}
+        if obj["kind"] == "Secret":
+            self.shown.append(_place(obj))
+            return obj
+        return lean(obj) | {"status": obj.get("status") or {}}
 
     def _deleted(self, where: str, body: Mapping[str, Any]) -> tuple[int, Object]:
         there = self.objects.get(where)
@@ -200,27 +225,21 @@ def _has(obj: Object, label: str, equals: str, value: str) -> bool:
     return label in labels and (not equals or labels[label] == value)
 
 
-def _shown(obj: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, Any]:
-    if "PartialObjectMetadata" in headers["Accept"]:
-        return {"metadata": obj["metadata"]}
-    return obj if obj["kind"] == "Secret" else lean(obj) | {"status": obj.get("status") or {}}
-
-
 def _merged(there: Object | None, body: Object) -> Object:
     return dict(body) if there is None else dict(overlaid(body, there))
 
 
-def _by(obj: Mapping[str, Any], query: Mapping[str, str]) -> Object:
+def _by(obj: Mapping[str, Any], query: Mapping[str, str], operation: str) -> Object:
     """With its managers, of a Secret."""
     if obj["kind"] != "Secret":
         return dict(obj)
-    entry = _entry(query["fieldManager"], obj["data"])
+    entry = _entry(query["fieldManager"], operation, obj["data"])
     return {**obj, "metadata": {**obj["metadata"], "managedFields": [entry]}}
 
 
-def _entry(manager: str, data: Mapping[str, str]) -> Object:
+def _entry(manager: str, operation: str, data: Mapping[str, str]) -> Object:
     owned: Object = {f"f:{key}": {} for key in data}
-    return {"manager": manager, "operation": "Apply", "fieldsV1": {"f:data": owned}}
+    return {"manager": manager, "operation": operation, "fieldsV1": {"f:data": owned}}
 
 
 def _patched(there: Object | None, operations: Sequence[Mapping[str, Any]]) -> tuple[int, Object]:

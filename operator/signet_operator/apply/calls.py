@@ -134,6 +134,14 @@ class Calls:
                 raise Conflict(refused.status, str(refused)) from None
             raise
 
+    async def look_at(self, kind: str, namespace: str, name: str) -> Object:
+        """The metadata of one that may be patched and not read: a dry run that changes nothing.
+
+        Raises Conflict: there is none.
+        """
+        where, query = path(kind, namespace, name), {"fieldManager": names.MANAGER} | _dry(True)
+        return await self._write(kind, "PATCH", where, query, [], JSON_PATCH, METADATA, dry=True)
+
     async def delete(
         self,
         kind: str,

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     """Of all Events that this operator makes; docs/operations/ says what each means."""
 
     CERTIFICATES_RENEWED = "CertificatesRenewed"
+    CERTIFICATE_PUT_RIGHT = "CertificatePutRight"
     AUTHORITY_ADDED = "AuthorityAdded"
     AUTHORITY_REMOVED = "AuthorityRemoved"
     DRAIN_DEADLINE = "DrainDeadline"

@@ -1,10 +1,9 @@
 """Secrets that the operator makes: keys that pods share, authorities, certificates.
 
-What may be relied upon: Secrets in a cluster's namespace are written and never read; what must be
-known of a certificate is noted in the ConfigMap of the bundle; whoever takes the note away asks for
-all of them anew. An authority's key is in the
-operator's own namespace. Where cert-manager makes the certificates, the operator reads one Secret:
-the one that was made for itself.
+What may be relied upon: Secrets in a cluster's namespace are written and never read (leaves.py);
+what must be known of a certificate is noted in the ConfigMap of the bundle; whoever takes the note
+away asks for all of them anew. An authority's key is in the operator's own namespace. Where
+cert-manager makes the certificates, the operator reads one Secret: that which was made for itself.
 """
 
 import base64
@@ -22,6 +21,7 @@ from signet_operator.actions import Tell
 from signet_operator.apply.calls import Calls, Conflict, Refused
 from signet_operator.apply.events import Reason
 from signet_operator.apply.kinds import Object
+from signet_operator.apply.leaves import Kept, Leaves
 from signet_operator.certificates import Decision, Leaf, Pair, PodTrust, Terms
 from signet_operator.desired import bundle, secret
 from signet_operator.desired.certificate import OPERATOR, host_names
@@ -33,6 +33,7 @@ CLUSTER = f"{names.GROUP}/cluster"  # annotation of an authority: the cluster's 
 LOOK_S = 300.0  # what is in memory is read again: nobody watches Secrets
 FIRST = "An authority of the cluster's own was made, which signs its pods' certificates."
 ADDED = "A new authority is to be in the bundle of all pods before it signs anything."
+PUT_RIGHT = "Somebody changed or deleted the certificates of {}: new ones were made."
 REMOVED = "All pods show certificates of the new authority; the older one is gone."
 
 
@@ -43,16 +44,17 @@ class Trust:
     client: ssl.SSLContext | None = None
     objects: tuple[Object, ...] = ()
     changed: tuple[Tell, ...] = ()  # what was done, to be told
+    refused: str = ""  # which Secret the API does not let the operator write, and why
 
 
 @dataclass(slots=True)
 class _Known:
     """Of one cluster."""
 
-    read_at: float
-    authorities: tuple[Pair, ...]
-    version: str  # resourceVersion of the authorities' Secret, '' for none
-    leaves: dict[Tier, Leaf]
+    certificates: Kept
+    read_at: float = float("-inf")
+    authorities: tuple[Pair, ...] = ()
+    version: str = ""  # resourceVersion of the authorities' Secret, '' for none
     client: ssl.SSLContext | None = None
     client_of: tuple[str, ...] = ()  # bundle and signer that `client` was made with
     client_until: float = 0.0
@@ -63,7 +65,7 @@ class Secrets:
     """One for the process. `namespace` is the operator's own."""
 
     def __init__(self, calls: Calls, namespace: str) -> None:
-        self._calls, self._namespace = calls, namespace
+        self._calls, self._namespace, self._leaves = calls, namespace, Leaves(calls)
         self._known: dict[str, _Known] = {}
         self._shared: set[str] = set()  # UIDs of clusters whose shared keys are there
 
@@ -72,18 +74,22 @@ class Secrets:
     ) -> Trust:
         """Make and renew what is due: one step. `noted` is the bundle's ConfigMap, as it is.
 
+        While the cluster is paused, nothing is made, and what there is goes on to be used.
+
         Raises:
             NotLeader, Unavailable, Refused.
         """
         known = self._known.get(spec.uid)
-        if known is None or now - known.read_at > LOOK_S:
-            leaves = known.leaves if known else leaves_of(noted)
-            asked_by = known.asked_by if known else None
-            known = self._known[spec.uid] = await self._read(spec, leaves, now)
-            known.asked_by = asked_by
-        _forget_if_asked(known, noted)
+        if known is None:
+            known = self._known[spec.uid] = _Known(Kept(leaves_of(noted)))
+        if now - known.read_at > LOOK_S:
+            await self._read(spec, known)
+            known.read_at = now
         match spec.certificates.issuer:
+            case Issuer.OPERATOR if spec.paused:
+                return Trust(self._as_it_is(spec, known, tuple(pods), now))
             case Issuer.OPERATOR:
+                _forget_if_asked(known, noted)
                 return await self._own(spec, known, tuple(pods), now)
             case Issuer.CERT_MANAGER:
                 return Trust(known.client)
@@ -124,15 +130,13 @@ class Secrets:
 
     # --- what there is --------------------------------------------------------------------------
 
-    async def _read(self, spec: ClusterSpec, leaves: dict[Tier, Leaf], now: float) -> _Known:
-        if spec.uid not in self._shared:
+    async def _read(self, spec: ClusterSpec, known: _Known) -> None:
+        if spec.uid not in self._shared and not spec.paused:
             await self._share(spec)
             self._shared.add(spec.uid)
-        authorities, version = await self._authorities(spec)
-        known = _Known(now, authorities, version, leaves)
+        known.authorities, known.version = await self._authorities(spec)
         if spec.certificates.issuer is Issuer.CERT_MANAGER:
             known.client = await self._made_for_us(spec)
-        return known
 
     async def _share(self, spec: ClusterSpec) -> None:
         keys = secrets.token_bytes(secret.KEY_BYTES), secrets.token_bytes(secret.KEY_BYTES)
@@ -180,15 +184,46 @@ class Secrets:
             await self._keep(spec, known, known.authorities[-1:])
             told.append(Tell(Reason.AUTHORITY_REMOVED, REMOVED))
             decision = _decide(known, pods, terms, now)
-        for tier in decision.sign:
-            await self._sign(spec, known, tier, decision.signer, now)
-        if decision.sign:
-            tiers = ", ".join(map(str, decision.sign))
-            told.append(Tell(Reason.CERTIFICATES_RENEWED, f"New certificates for {tiers}."))
+        told += await self._signed(spec, known, decision, pods, now)
         text = ca.bundle(pair.certificate for pair in known.authorities)
         client = self._client(spec, known, decision.signer, text, now)
-        noted = bundle.bundle(spec, text.decode(), _written(known.leaves))
-        return Trust(client, (noted,), tuple(told))
+        noted = bundle.bundle(spec, text.decode(), _written(known.certificates.leaves))
+        refused = "; ".join(known.certificates.refused.values())
+        return Trust(client, (noted,), tuple(told), refused)
+
+    def _as_it_is(
+        self, spec: ClusterSpec, known: _Known, pods: tuple[PodTrust, ...], now: float
+    ) -> ssl.SSLContext | None:
+        """For calls of pods. None: they have no certificates yet."""
+        if not known.authorities:
+            return None
+        text = ca.bundle(pair.certificate for pair in known.authorities)
+        signer = _decide(known, pods, terms_of(spec), now).signer
+        return self._client(spec, known, signer, text, now)
+
+    async def _signed(
+        self,
+        spec: ClusterSpec,
+        known: _Known,
+        decision: Decision,
+        pods: tuple[PodTrust, ...],
+        now: float,
+    ) -> list[Tell]:
+        """Certificates that are due, and those that somebody has touched."""
+        kept, terms, by = known.certificates, terms_of(spec), known.authorities[decision.signer]
+        touched = [
+            tier
+            for tier in await self._leaves.touched(spec, kept, pods, now)
+            if tier not in decision.sign
+        ]
+        told = []
+        if made := await self._leaves.sign(spec, kept, decision.sign, by, terms, now):
+            tiers = ", ".join(made)
+            told.append(Tell(Reason.CERTIFICATES_RENEWED, f"New certificates for {tiers}."))
+        if again := await self._leaves.sign(spec, kept, touched, by, terms, now):
+            text = PUT_RIGHT.format(", ".join(again))
+            told.append(Tell(Reason.CERTIFICATE_PUT_RIGHT, text, warning=True))
+        return told
 
     async def _keep(self, spec: ClusterSpec, known: _Known, authorities: tuple[Pair, ...]) -> None:
         """As the only writer: whoever has written meanwhile is read first, at the next look."""
@@ -203,15 +238,6 @@ class Secrets:
             self._known.pop(spec.uid, None)
             raise
         known.authorities, known.version = authorities, written["metadata"]["resourceVersion"]
-
-    async def _sign(
-        self, spec: ClusterSpec, known: _Known, tier: Tier, signer: int, now: float
-    ) -> None:
-        terms = terms_of(spec)
-        pair, leaf = ca.make_leaf(known.authorities[signer], terms.hosts[tier], terms, now)
-        wanted = secret.leaf(spec, tier, pair.certificate, pair.key)
-        await self._calls.apply(wanted, metadata=True)
-        known.leaves[tier] = leaf
 
     def _client(
         self, spec: ClusterSpec, known: _Known, signer: int, text: bytes, now: float
@@ -248,7 +274,8 @@ def client_context(authorities: bytes, pair: Pair) -> ssl.SSLContext:
 
 
 def _decide(known: _Known, pods: tuple[PodTrust, ...], terms: Terms, now: float) -> Decision:
-    return ca.decide([p.certificate for p in known.authorities], known.leaves, pods, terms, now)
+    authorities = [pair.certificate for pair in known.authorities]
+    return ca.decide(authorities, known.certificates.leaves, pods, terms, now)
 
 
 def _name(uid: str) -> str:
@@ -300,7 +327,7 @@ def _forget_if_asked(known: _Known, noted: Object | None) -> None:
     version = str(meta.get("resourceVersion", ""))
     if version != known.asked_by:
         known.asked_by = version
-        known.leaves.clear()
+        known.certificates.leaves.clear()
 
 
 def leaves_of(noted: Object | None) -> dict[Tier, Leaf]:

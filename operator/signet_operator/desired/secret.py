@@ -8,6 +8,7 @@ from signet_operator.names import Tier
 from signet_operator.spec import ClusterSpec
 
 KEY_BYTES = 32  # of each shared key
+LEAF_KEYS = ("tls.crt", "tls.key")  # the certificate, and its key
 
 
 def shared(spec: ClusterSpec, resume: bytes, push: bytes) -> Object:
@@ -27,8 +28,13 @@ def shared(spec: ClusterSpec, resume: bytes, push: bytes) -> Object:
 
 def leaf(spec: ClusterSpec, tier: Tier, chain: bytes, key: bytes) -> Object:
     """The certificate of a tier's pods for each other."""
-    parts = {"tls.crt": chain, "tls.key": key}
-    return _secret(spec, f"{spec.name}-{tier}-tls", "kubernetes.io/tls", parts)
+    parts = dict(zip(LEAF_KEYS, (chain, key), strict=True))
+    return _secret(spec, leaf_name(spec, tier), "kubernetes.io/tls", parts)
+
+
+def leaf_name(spec: ClusterSpec, tier: Tier) -> str:
+    """Of that Secret."""
+    return f"{spec.name}-{tier}-tls"
 
 
 def _secret(spec: ClusterSpec, name: str, kind: str, data: Mapping[str, bytes]) -> Object:

@@ -29,9 +29,11 @@ def bring_back(look: Look, leaving: frozenset[str]) -> list[Action]:
     for pod in look.pods:
         if pod.uid in leaving or pod.wants_drain or pod.deleting or _ending(pod):
             continue
+        if look.paused:
+            continue  # what drains is finished, and waits, empty
         if pod.empty and look.fresh(pod):
             actions.append(DeletePod(pod.name, pod.uid, force=False))
-        elif _drains(look, pod) and not look.paused:
+        elif _drains(look, pod):
             actions.append(UndrainPod(pod.name, pod.uid))
     return actions
 

@@ -85,7 +85,7 @@ class OneOperator:
 @asynccontextmanager
 async def operating() -> AsyncIterator[OneOperator]:
     """An operator that leads, from its start to its end."""
-    api, cache, budget = ApiInMemory(), Cache(), Budget(2)
+    api, cache, budget = ApiInMemory(OWN), Cache(), Budget(2)
     served = FleetPods(lambda: one.now, random.Random(1))
     await served.start()
     pods = Pods(lambda: one.now)
