@@ -85,6 +85,49 @@ MIGRATIONS = (
     DROP TABLE reactions;
     ALTER TABLE reactions_2 RENAME TO reactions;
     """,
+    # Groups. A group's conversation is one like others: its id stands where a peer's does.
+    """
+    CREATE TABLE groups (
+        id BLOB PRIMARY KEY,
+        version INTEGER NOT NULL, membership INTEGER NOT NULL, hash BLOB NOT NULL,
+        link BLOB NOT NULL, profile BLOB NOT NULL,  -- as the chain has them
+        at_epoch INTEGER NOT NULL DEFAULT 0,    -- the last that was taken of the group's order
+        at_seq INTEGER NOT NULL DEFAULT 0,
+        profile_key BLOB, link_secret BLOB, sender_key BLOB -- sealed; the key is our own
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE group_members (
+        grp BLOB NOT NULL, user BLOB NOT NULL, identity BLOB NOT NULL,
+        administrator INTEGER NOT NULL, since INTEGER NOT NULL, -- the version that brought them
+        PRIMARY KEY (grp, user)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE group_devices (    -- as the server says
+        grp BLOB NOT NULL, user BLOB NOT NULL, device INTEGER NOT NULL,
+        registration INTEGER NOT NULL, PRIMARY KEY (grp, user, device)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE sender_key_told (  -- who has our own key of a group
+        grp BLOB NOT NULL, user BLOB NOT NULL, device INTEGER NOT NULL,
+        registration INTEGER NOT NULL, PRIMARY KEY (grp, user, device)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE sender_keys (      -- what we read others with
+        grp BLOB NOT NULL, user BLOB NOT NULL, device INTEGER NOT NULL, record BLOB NOT NULL,
+        PRIMARY KEY (grp, user, device)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE group_waiting (    -- items until the chain before them is here
+        number INTEGER PRIMARY KEY AUTOINCREMENT, grp BLOB NOT NULL, item BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE group_recipients ( -- of our own messages, and how far each has them
+        message BLOB NOT NULL, user BLOB NOT NULL, status INTEGER NOT NULL,
+        PRIMARY KEY (message, user)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE held (             -- shown a little later: what they answer is not here yet
+        id BLOB NOT NULL, author BLOB NOT NULL, answers BLOB NOT NULL, until REAL NOT NULL,
+        PRIMARY KEY (id, author)
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE messages ADD COLUMN at_epoch INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE messages ADD COLUMN at_seq INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE messages ADD COLUMN concurrent INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE sent_log ADD COLUMN membership INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 
