@@ -44,6 +44,7 @@ class Content(_message.Message):
     NO_MESSAGE_FIELD_NUMBER: _builtins.int
     PROFILE_KEY_FIELD_NUMBER: _builtins.int
     EXPIRE_AFTER_SECONDS_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
     required_version: _builtins.int
     """An older client that knows less shows "update needed", stores nothing else, and acknowledges."""
     message_id: _builtins.bytes
@@ -86,6 +87,10 @@ class Content(_message.Message):
     def retry_request(self) -> Global___RetryRequest: ...
     @_builtins.property
     def no_message(self) -> Global___NoMessage: ...
+    @_builtins.property
+    def group(self) -> Global___GroupContext:
+        """With a message of a group, also where a member's device gets it in a session of its own."""
+
     def __init__(
         self,
         *,
@@ -109,16 +114,53 @@ class Content(_message.Message):
         no_message: Global___NoMessage | None = ...,
         profile_key: _builtins.bytes = ...,
         expire_after_seconds: _builtins.int = ...,
+        group: Global___GroupContext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "body", b"body", "delete", b"delete", "disappearing_timer", b"disappearing_timer", "edit", b"edit", "key_distribution", b"key_distribution", "no_message", b"no_message", "reaction", b"reaction", "read_receipt", b"read_receipt", "retry_request", b"retry_request", "sync", b"sync", "text", b"text", "typing", b"typing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "body", b"body", "delete", b"delete", "disappearing_timer", b"disappearing_timer", "edit", b"edit", "group", b"group", "key_distribution", b"key_distribution", "no_message", b"no_message", "reaction", b"reaction", "read_receipt", b"read_receipt", "retry_request", b"retry_request", "sync", b"sync", "text", b"text", "typing", b"typing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "body", b"body", "clock_ms", b"clock_ms", "conversation", b"conversation", "delete", b"delete", "disappearing_timer", b"disappearing_timer", "earlier_ids", b"earlier_ids", "edit", b"edit", "expire_after_seconds", b"expire_after_seconds", "key_distribution", b"key_distribution", "message_id", b"message_id", "no_message", b"no_message", "original_id", b"original_id", "profile_key", b"profile_key", "reaction", b"reaction", "read_receipt", b"read_receipt", "required_version", b"required_version", "retry_request", b"retry_request", "sync", b"sync", "text", b"text", "typing", b"typing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "body", b"body", "clock_ms", b"clock_ms", "conversation", b"conversation", "delete", b"delete", "disappearing_timer", b"disappearing_timer", "earlier_ids", b"earlier_ids", "edit", b"edit", "expire_after_seconds", b"expire_after_seconds", "group", b"group", "key_distribution", b"key_distribution", "message_id", b"message_id", "no_message", b"no_message", "original_id", b"original_id", "profile_key", b"profile_key", "reaction", b"reaction", "read_receipt", b"read_receipt", "required_version", b"required_version", "retry_request", b"retry_request", "sync", b"sync", "text", b"text", "typing", b"typing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["text", "reaction", "edit", "delete", "disappearing_timer", "read_receipt", "typing", "attachment", "key_distribution", "sync", "retry_request", "no_message"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
 Global___Content: _TypeAlias = Content  # noqa: Y015
+
+@_typing.final
+class GroupContext(_message.Message):
+    """What its author had seen of the group's one order: by it others tell an answer from what was
+    written at the same time.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    SEEN_EPOCH_FIELD_NUMBER: _builtins.int
+    SEEN_SEQ_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    group: _builtins.bytes
+    seen_epoch: _builtins.int
+    """of the last place in that order"""
+    seen_seq: _builtins.int
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """ids of messages that this one answers or changes"""
+
+    def __init__(
+        self,
+        *,
+        group: _builtins.bytes = ...,
+        seen_epoch: _builtins.int = ...,
+        seen_seq: _builtins.int = ...,
+        answers: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "group", b"group", "seen_epoch", b"seen_epoch", "seen_seq", b"seen_seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupContext: _TypeAlias = GroupContext  # noqa: Y015
 
 @_typing.final
 class Text(_message.Message):
@@ -334,27 +376,58 @@ Global___Attachment: _TypeAlias = Attachment  # noqa: Y015
 
 @_typing.final
 class KeyDistribution(_message.Message):
-    """A sender key, for members of a group."""
+    """A sender key, for a member's device, in its session; and the key of the group's profile. As a
+    message of the group it has the latter alone: the profile is another from here on.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GROUP_FIELD_NUMBER: _builtins.int
     DISTRIBUTION_FIELD_NUMBER: _builtins.int
+    PROFILE_KEY_FIELD_NUMBER: _builtins.int
     group: _builtins.bytes
     distribution: _builtins.bytes
+    profile_key: _builtins.bytes
+    """32 bytes; the profile itself is in the chain"""
     def __init__(
         self,
         *,
         group: _builtins.bytes = ...,
         distribution: _builtins.bytes = ...,
+        profile_key: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["distribution", b"distribution", "group", b"group"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distribution", b"distribution", "group", b"group", "profile_key", b"profile_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___KeyDistribution: _TypeAlias = KeyDistribution  # noqa: Y015
+
+@_typing.final
+class GroupProfileText(_message.Message):
+    """Inside a group's profile (`profile` in group.proto), encrypted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PICTURE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    picture: _builtins.bytes
+    """a small one: a few KiB"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        picture: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "picture", b"picture"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupProfileText: _TypeAlias = GroupProfileText  # noqa: Y015
 
 @_typing.final
 class Sync(_message.Message):
