@@ -119,10 +119,12 @@ ADMIT_RATE = 1_000.0
 ADMIT_BURST = 2_000  # with ADMIT_RATE
 # Connections a second that a gateway takes off the kernel's queue, at once, and how long that queue
 # is. Above ADMIT_RATE, so that who is not admitted is told when to come. Raise: storms are answered
-# sooner, and delay what is open. TLS: a handshake is half a millisecond of CPU.
+# sooner, and delay what is open. TLS: a handshake is half a millisecond of CPU. A longer queue than
+# the kernel's own bound (net.core.somaxconn, usually as many) is cut; of a shorter one it drops
+# packets, whose senders come again seconds later, or are reset without a word.
 ACCEPT_RATE = 3_000.0
 ACCEPT_BURST = 64  # with ACCEPT_RATE
-BACKLOG = 1_024  # of ACCEPT_RATE
+BACKLOG = 4_096  # of ACCEPT_RATE
 # With TLS, handshakes of those who are only told when to come. Raise: strangers cost more of them.
 # Lower: while all MAX_HANDSHAKES are slow, who comes waits longer to be told.
 MAX_TELLING = 256
@@ -248,6 +250,13 @@ SIGNING_KEY_TTL = 7 * 24 * 3600
 REGISTRATIONS_AN_HOUR = 60
 LOGINS_A_MINUTE = 30  # with REGISTRATIONS_AN_HOUR
 LOOKUPS_AN_HOUR = 60  # a caller
+# Reports of abuse that one account makes, and those that it makes of the same person. Raise: whoever
+# means harm fills the operator's trail with more of them.
+REPORTS_A_DAY = 20
+REPORTS_OF_ONE_A_DAY = 3  # with REPORTS_A_DAY
+EXPORTS_A_DAY = 10  # of an account. Raise: each reads all rows of it, and its inboxes
+MAX_REPORTED_IDS = 20  # message ids that a report names
+MAX_REPORTED_MESSAGES = 1_000_000  # what a reporter may count
 MAX_BODY = 512 * KIB  # of a REST request
 MAX_USER_NAME = 32  # characters
 MIN_USER_NAME = 3  # characters
