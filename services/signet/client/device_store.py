@@ -18,6 +18,9 @@ from typing import Any, TypeVar
 
 from signet.client.errors import StoreFailed, StoreInUse, WrongPassphrase
 from signet.client.store import vault as vaults
+from signet.client.store.group_keys import GroupKeys
+from signet.client.store.group_lines import GroupLines
+from signet.client.store.groups import Groups
 from signet.client.store.incoming import Incoming
 from signet.client.store.messages import Messages
 from signet.client.store.outgoing import Outgoing
@@ -45,6 +48,9 @@ class Tx:
         self.messages = Messages(db, vault)
         self.outgoing = Outgoing(db, vault)
         self.incoming = Incoming(db, vault)
+        self.groups = Groups(db, vault)
+        self.group_keys = GroupKeys(db, vault)
+        self.group_lines = GroupLines(db)
 
     @contextmanager
     def part(self) -> Iterator[None]:

@@ -19,8 +19,8 @@ class Status(IntEnum):
     FAILED = -1  # a final refusal, or RETRY_LIMIT (7 days) is over
     PENDING = 0  # durable in this device's outbox
     SENT = 1  # durable at the server for every device of the peer (P1)
-    DELIVERED = 2  # a device of the peer acknowledged it
-    READ = 3  # the peer says that it was read
+    DELIVERED = 2  # a device of the peer (in a group: of each member) acknowledged it
+    READ = 3  # the peer (in a group: every member) says that it was read
 
 
 class Kind(IntEnum):
@@ -37,7 +37,7 @@ class Message:
     """One line of a conversation, as this device has it. Times are Unix time in milliseconds."""
 
     id: MessageId
-    peer: UserId  # whose conversation it is in
+    peer: UserId  # whose conversation it is in, or the group's id
     author: UserId
     kind: Kind
     text: str
@@ -50,6 +50,7 @@ class Message:
     edited: bool = False
     expires_ms: int = 0  # when it disappears here; 0: it does not (yet)
     reactions: tuple[tuple[UserId, str], ...] = ()
+    concurrent: bool = False  # in a group: its author had not seen all that stands before it
 
 
 async def _nothing_kept() -> None:

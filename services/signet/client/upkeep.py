@@ -157,9 +157,9 @@ class Upkeep:
 
     def _take_receipts(self, tx: Tx) -> list[Row]:
         rows = []
-        for peer in tx.messages.receipts_due():
-            while ids := tx.messages.take_receipts(peer, READ_RECEIPT_IDS):
-                rows.append(sealing.queue(tx, self._me, peer, contents.read_receipt(ids)))
+        for author in tx.messages.receipts_due():
+            while ids := tx.messages.take_receipts(author, READ_RECEIPT_IDS):
+                rows.append(sealing.queue(tx, self._me, author, contents.read_receipt(ids)))
                 if has_other_devices(tx, self._me):
                     sync = contents.sync_read(ids)
                     rows.append(sealing.queue(tx, self._me, self._me.user, sync))

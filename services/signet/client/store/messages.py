@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import IntFlag
 from typing import Any
 
 from signet.client.events import Kind, Message, Status
@@ -11,8 +12,17 @@ from signet.core.ids import MessageId, UserId
 from signet.v1.content_pb2 import Text
 
 _COLUMNS = (
-    "id, peer, author, kind, outgoing, status, clock_ms, received_ms, edited, expires_ms, body"
+    "id, peer, author, kind, outgoing, status, clock_ms, received_ms, edited, expires_ms,"
+    " concurrent, body"
 )
+
+
+class Due(IntFlag):
+    """Who is to be told that a message was read."""
+
+    NOBODY = 0
+    PEER = 1
+    OWN_DEVICES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +132,12 @@ class Messages:
         return changed
 
     def mark_read(
-        self, peer: UserId, ids: Sequence[MessageId] | None, now_ms: int, *, receipts: bool
+        self, peer: UserId, ids: Sequence[MessageId] | None, now_ms: int, due: Due
     ) -> list[MessageId]:
-        """Incoming messages of a peer are read; their disappearing starts. Those that changed."""
+        """Incoming messages of a peer are read; their disappearing starts. Those that changed.
+
+        `due` says who is to be told.
+        """
         wanted = {m.id for m in self.unread(peer)}
         if ids is not None:
             wanted &= set(ids)
@@ -133,25 +146,25 @@ class Messages:
                 "UPDATE messages SET status = ?, receipt_due = ?,"
                 " expires_ms = iif(expire_after > 0, ? + expire_after * 1000, 0)"
                 " WHERE id = ? AND peer = ? AND outgoing = 0",
-                (Status.READ, receipts, now_ms, message_id, peer),
+                (Status.READ, int(due), now_ms, message_id, peer),
             )
         return list(wanted)
 
     def receipts_due(self) -> list[UserId]:
-        """People to whom READ is to be told."""
-        rows = self._db.execute("SELECT DISTINCT peer FROM messages WHERE receipt_due = 1")
+        """Whose messages were read and not told yet."""
+        rows = self._db.execute("SELECT DISTINCT peer FROM messages WHERE receipt_due > 0")
         return [UserId(peer) for (peer,) in rows]
 
-    def take_receipts(self, peer: UserId, limit: int) -> list[MessageId]:
-        """Up to `limit` ids whose READ goes into one receipt now."""
+    def take_receipts(self, peer: UserId, limit: int) -> list[tuple[MessageId, Due]]:
+        """Up to `limit` messages that were read, and whom to tell of each now."""
         rows = self._db.execute(
-            "SELECT line, id FROM messages WHERE receipt_due = 1 AND peer = ? ORDER BY line"
-            " LIMIT ?",
+            "SELECT line, id, receipt_due FROM messages WHERE receipt_due > 0 AND peer = ?"
+            " ORDER BY line LIMIT ?",
             (peer, limit),
         ).fetchall()
-        for line, _ in rows:
+        for line, _, _ in rows:
             self._db.execute("UPDATE messages SET receipt_due = 0 WHERE line = ?", (line,))
-        return [MessageId(message_id) for _, message_id in rows]
+        return [(MessageId(message_id), Due(due)) for _, message_id, due in rows]
 
     def edit(
         self, message_id: MessageId, author: UserId, peer: UserId, text: str
@@ -225,9 +238,8 @@ class Messages:
         return [self._message(row) for row in self._db.execute(query, values).fetchall()]
 
     def _message(self, row: tuple[Any, ...]) -> Message:
-        message_id, peer, author, kind, outgoing, status, clock, received, edited, gone, sealed = (
-            row
-        )
+        message_id, peer, author, kind, outgoing, status, clock, received, edited, gone, *more = row
+        concurrent, sealed = more
         body = self._open(MessageId(message_id), UserId(author), sealed)
         reply = body.reply if body.HasField("reply") else None
         return Message(
@@ -244,6 +256,7 @@ class Messages:
             quote=reply.quote if reply else "",
             edited=bool(edited),
             expires_ms=int(gone),
+            concurrent=bool(concurrent),
             reactions=self._reactions(MessageId(message_id), UserId(peer)),
         )
 

@@ -11,7 +11,10 @@ from signet.v1.content_pb2 import Content
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One send. `sealed` is a serialised signet.v1.Send without its base; None: to be encrypted."""
+    """One send. `sealed` is a serialised signet.v1.Send without its base; None: to be encrypted.
+
+    With `group` it is for a group, whose id is in `peer`, and `sealed` is a GroupSend.
+    """
 
     peer: UserId
     ordinal: int
@@ -20,15 +23,17 @@ class Row:
     content: Content
     only_device: int = 0
     sealed: bytes | None = None
+    group: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """What was sent, and the devices that were entitled to it."""
+    """What was sent, and who was entitled to it: devices, or a group's members of a version."""
 
     content: Content
     devices: frozenset[int]
     at: float
+    membership: int = 0
 
 
 class Outgoing:
@@ -61,23 +66,23 @@ class Outgoing:
     def remove(self, peer: UserId, ordinal: int) -> None:
         self._db.execute("DELETE FROM outbox WHERE peer = ? AND ordinal = ?", (peer, ordinal))
 
-    def log(self, row: Row, devices: list[int], now: float) -> None:
+    def log(self, row: Row, devices: list[int], now: float, *, membership: int = 0) -> None:
         """Remember what goes out, so that it can go again if a device asks."""
         content = self._vault.seal(row.content.SerializeToString(), _label(row.peer, row.id))
         self._db.execute(
-            "INSERT OR REPLACE INTO sent_log VALUES (?, ?, ?, ?, ?)",
-            (row.id, row.peer, content, bytes(devices), now),
+            "INSERT OR REPLACE INTO sent_log VALUES (?, ?, ?, ?, ?, ?)",
+            (row.id, row.peer, content, bytes(devices), now, membership),
         )
 
     def logged(self, message_id: MessageId, peer: UserId) -> Logged | None:
         row = self._db.execute(
-            "SELECT content, devices, at FROM sent_log WHERE id = ? AND peer = ?",
+            "SELECT content, devices, at, membership FROM sent_log WHERE id = ? AND peer = ?",
             (message_id, peer),
         ).fetchone()
         if row is None:
             return None
         content = Content.FromString(self._vault.open(row[0], _label(peer, message_id)))
-        return Logged(content, frozenset(row[1]), row[2])
+        return Logged(content, frozenset(row[1]), *row[2:])
 
     def trim_log(self, before: float, most: int) -> None:
         """Drop entries from before that time, and the oldest above `most`."""
@@ -89,11 +94,12 @@ class Outgoing:
         )
 
     def _rows(self, where: str, values: tuple[bytes, ...]) -> list[Row]:
-        query = f"SELECT * FROM outbox WHERE {where} ORDER BY peer, ordinal"  # noqa: S608 # ours
+        columns = "*, peer IN (SELECT id FROM groups)"
+        query = f"SELECT {columns} FROM outbox WHERE {where} ORDER BY peer, ordinal"  # noqa: S608 # ours
         return [self._row(row) for row in self._db.execute(query, values).fetchall()]
 
     def _row(self, stored: tuple[Any, ...]) -> Row:
-        peer, ordinal, message_id, queued_at, content, only_device, sealed = stored
+        peer, ordinal, message_id, queued_at, content, only_device, sealed, group = stored
         opened = self._vault.open(content, _label(peer, message_id))
         return Row(
             UserId(peer),
@@ -103,6 +109,7 @@ class Outgoing:
             Content.FromString(opened),
             only_device,
             sealed,
+            bool(group),
         )
 
 

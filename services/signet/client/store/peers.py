@@ -62,9 +62,16 @@ class Peers:
         return int(ordinal)
 
     def devices(self, user: UserId) -> list[int]:
-        """Devices that we have a record of, in order."""
-        rows = self._db.execute("SELECT device FROM sessions WHERE user = ?", (user,))
+        """Devices that we have a record of and that are not gone, in order."""
+        rows = self._db.execute(
+            "SELECT device FROM sessions WHERE user = ? AND gone IS NULL", (user,)
+        )
         return [device for (device,) in rows]
+
+    def pinned(self) -> list[Peer]:
+        """Everybody whose identity key is known."""
+        rows = self._db.execute("SELECT user FROM peers WHERE identity IS NOT NULL ORDER BY user")
+        return [self.get(UserId(user)) for (user,) in rows.fetchall()]
 
     def session(self, user: UserId, device: int) -> SessionRecord | None:
         row = self._db.execute(
@@ -76,10 +83,31 @@ class Peers:
 
     def put_session(self, user: UserId, device: int, record: SessionRecord) -> None:
         sealed = self._vault.seal(record.serialise(), _label(user, device))
-        self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)", (user, device, sealed))
+        self._db.execute(
+            "INSERT INTO sessions (user, device, record) VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET record = excluded.record",
+            (user, device, sealed),
+        )
 
-    def drop_session(self, user: UserId, device: int) -> None:
-        self._db.execute("DELETE FROM sessions WHERE user = ? AND device = ?", (user, device))
+    def retire(self, user: UserId, device: int, now: float) -> None:
+        """The device left. Nothing is sent to it; what is under way from it stays readable.
+
+        https://signal.org/docs/specifications/sesame/ section 3.2: stale records.
+        """
+        self._db.execute(
+            "UPDATE sessions SET gone = ? WHERE user = ? AND device = ? AND gone IS NULL",
+            (now, user, device),
+        )
+
+    def revive(self, user: UserId, device: int) -> None:
+        """The device is there, after all or again."""
+        self._db.execute(
+            "UPDATE sessions SET gone = NULL WHERE user = ? AND device = ?", (user, device)
+        )
+
+    def forget_gone(self, before: float) -> None:
+        """Drop the sessions of devices that left before that time."""
+        self._db.execute("DELETE FROM sessions WHERE gone < ?", (before,))
 
 
 def _label(user: bytes, device: int) -> bytes:

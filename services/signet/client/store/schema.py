@@ -128,6 +128,12 @@ MIGRATIONS = (
     ALTER TABLE messages ADD COLUMN concurrent INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE sent_log ADD COLUMN membership INTEGER NOT NULL DEFAULT 0;
     """,
+    # Sessions of devices that left; what is read is told to the peer (1), to our devices (2).
+    """
+    ALTER TABLE sessions ADD COLUMN gone REAL;
+    DROP INDEX messages_due;
+    CREATE INDEX messages_due ON messages (peer, line) WHERE receipt_due > 0;
+    """,
 )
 
 
