@@ -26,6 +26,7 @@ from signet.gateway.config import GatewayConfig
 from signet.gateway.kernel_queue import KernelQueue, has_left
 from signet.gateway.turning_away import TurningAway
 from signet.telemetry import metrics
+from signet.telemetry.listening import listen
 
 log = structlog.get_logger()
 
@@ -62,9 +63,8 @@ class Acceptor:
 
     def start(self) -> None:
         """Raises OSError where the port is taken."""
-        where = (self._config.websocket_host, self._config.websocket_port)
-        family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
-        self._socket = socket.create_server(where, family=family, backlog=BACKLOG)
+        config = self._config
+        self._socket = listen(config.websocket_host, config.websocket_port, BACKLOG)
         self._socket.setblocking(False)
         self._tasks = [
             asyncio.create_task(self._accept(), name="gateway-accept"),

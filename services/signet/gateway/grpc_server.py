@@ -19,6 +19,7 @@ from signet.core.errors import RULES, Code, SignetError
 from signet.core.session import Input
 from signet.gateway.hub import Hub
 from signet.gateway.session import Session
+from signet.pod.listening import address
 from signet.v1 import convert, messaging_pb2
 
 log = structlog.get_logger()
@@ -69,7 +70,7 @@ class GrpcServer:
         names = [MESSAGING, health.SERVICE_NAME, *(add(server) for add in self._services)]
         reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
         try:
-            self._port = self._listen(server, f"{config.grpc_host}:{config.grpc_port}")
+            self._port = self._listen(server, address((config.grpc_host, config.grpc_port)))
         except RuntimeError as error:
             raise OSError(str(error)) from error
         await server.start()

@@ -1,7 +1,8 @@
 """Ports and addresses, in the same words for every process."""
 
 import errno
-import socket
+
+from signet.telemetry.listening import listen
 
 
 class PortTaken(Exception):
@@ -19,7 +20,7 @@ def check_free(host: str, port: int, setting: str) -> None:
         PortTaken: somebody listens there.
     """
     try:
-        socket.create_server((host, port)).close()
+        listen(host, port).close()
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise

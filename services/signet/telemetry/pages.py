@@ -7,7 +7,6 @@ itself answers (pod/admin.py).
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
@@ -15,6 +14,8 @@ from typing import Any
 import uvicorn
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+
+from signet.telemetry.listening import listen
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -64,7 +65,7 @@ class Pages:
         Raises:
             OSError: the port is taken.
         """
-        listening = socket.create_server((host, port), backlog=64)
+        listening = listen(host, port)
         tls = self._tls
         config = uvicorn.Config(
             self,

@@ -1,0 +1,59 @@
+"""Where processes listen: both families of addresses, and what is taken."""
+
+import socket
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from signet.pod.listening import PortTaken, address, check_free
+from signet.telemetry.listening import listen
+from tests.support.gateways import world
+from tests.support.small_service import SmallService
+from tests.unit.pod.test_pod import running
+
+
+def has_ipv6() -> bool:
+    try:
+        listen("::1", 0).close()
+    except OSError:
+        return False
+    return True
+
+
+LOOPBACKS = [
+    "127.0.0.1",
+    pytest.param("::1", marks=pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")),
+]
+
+
+@pytest.mark.parametrize("host", LOOPBACKS)
+def test_a_port_that_is_taken_is_named_by_its_setting(host: str) -> None:
+    with listen(host, 0) as taken:
+        with pytest.raises(PortTaken, match="grpc_port"):
+            check_free(host, taken.getsockname()[1], "grpc_port")
+        port = taken.getsockname()[1]
+    check_free(host, port, "grpc_port")
+
+
+@pytest.mark.parametrize("host", LOOPBACKS)
+async def test_a_pod_listens_and_is_dialled_at_an_address_of_either_family(
+    tmp_path: Path, host: str
+) -> None:
+    async with running(tmp_path, SmallService(), host=host, probe_port=0) as (pod, admin):
+        assert pod.listens["admin"].startswith(f"http://{address((host, 0))[:-1]}")
+        assert (await admin.get("/v1/pod")).status_code == 200
+        assert pod.advertised(7404) == address((host, 7404))
+
+
+@pytest.mark.parametrize("host", LOOPBACKS)
+async def test_a_gateway_listens_at_an_address_of_either_family(tmp_path: Path, host: str) -> None:
+    async with world(tmp_path, websocket_host=host, grpc_host=host) as one:
+        bound = one.gateway.websocket_address
+        assert bound[0] == host
+        with socket.create_connection(bound):
+            pass
+        async with grpc.aio.insecure_channel(address(one.gateway.grpc_address)) as channel:
+            asked = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+            assert (await asked).status == health_pb2.HealthCheckResponse.SERVING
