@@ -1,5 +1,6 @@
 """One cluster on a real API server, and what this operator's `Writer` does with it."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ import pytest
 from kubernetes.aio import client, config
 
 from signet_operator import desired
-from signet_operator.apply import Key, Refusal, Writer, Written
+from signet_operator.apply import Key, Refusal, Unavailable, Writer, Written
 from signet_operator.observe import Children, observe
 from signet_operator.observed import Observed
 from signet_operator.reading import read
@@ -61,12 +62,18 @@ async def by(kube_api: KubeApi, kube_api_namespace: str) -> AsyncIterator[Writer
 
 @asynccontextmanager
 async def writer(
-    kube: KubeApi, namespace: str, leads: Callable[[], bool] = lambda: True, call_s: float = CALL_S
+    kube: KubeApi,
+    namespace: str,
+    leads: Callable[[], bool] = lambda: True,
+    call_s: float = CALL_S,
+    user: str = "",
 ) -> AsyncIterator[Writer]:
-    """As a process of its own would have one."""
+    """As a process of its own would have one; by default it may do everything."""
     made = client.Configuration()
     await config.load_kube_config(str(kube.kubeconfig), client_configuration=made)  # type: ignore[no-untyped-call]
     api = client.ApiClient(made)
+    if user:
+        api.set_default_header("Impersonate-User", user)  # type: ignore[no-untyped-call]
     try:
         yield Writer(api, leads, call_s=call_s, instance="test", namespace=namespace)
     finally:
@@ -116,6 +123,15 @@ class OneCluster:
             if done == Written():
                 return
         raise AssertionError(f"it does not settle: {done}")
+
+    async def settle_when_it_answers(self, by: Writer) -> None:
+        """An API that has just started refuses for a moment: its caches are not filled."""
+        async with asyncio.timeout(CALL_S):
+            while True:
+                try:
+                    return await self.settle(by)
+                except Unavailable:
+                    await asyncio.sleep(0.5)
 
     def get(self, kind: str, name: str) -> Any:
         return self.kube.kubectl.get(kind, name, "-n", self.namespace)

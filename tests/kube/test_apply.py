@@ -176,4 +176,4 @@ async def test_whoever_does_not_lead_writes_nothing(blue: OneCluster, kube_api: 
 async def test_an_api_that_is_away_is_said_in_time(blue: OneCluster, by: Writer) -> None:
     with blue.kube.without_api(), pytest.raises(Unavailable):
         await blue.apply(by)
-    await blue.settle(by)
+    await blue.settle_when_it_answers(by)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from signet_operator import apply
 from signet_operator.names import (
     API_VERSION,
     INSTANCE_LABEL,
@@ -17,6 +18,7 @@ from signet_operator.names import (
     POOL_KIND,
     TIER_LABEL,
 )
+from tests.kube.applying import writer
 from tests.kube.crd_cases import POOLS, pool
 from tests.support.kube_objects import Object, Refused, Resources, patch_secret
 from tests.support.lanes.helm import Releases, chart
@@ -338,6 +340,21 @@ def test_a_patch_of_another_secret_answers_nothing(guarded: KubeApi, namespace: 
             patch_secret(guarded.kubeconfig, OPERATOR, namespace, "stores", change)
         assert "the operator writes no Secret that it has not made" in str(refused.value)
         assert "word" not in str(refused.value)
+
+
+async def test_whether_a_secret_of_its_own_was_touched_is_seen_without_its_content(
+    guarded: KubeApi, namespace: str
+) -> None:
+    guarded.apply([secret("stores", namespace, ours=False)])
+    as_operator(guarded).apply([secret("chat-gateway-tls", namespace, ours=True)])
+    async with writer(guarded, namespace, user=OPERATOR) as by:
+        found = await by.calls.look_at("Secret", namespace, "chat-gateway-tls")
+        assert set(found) == {"kind", "apiVersion", "metadata"}
+        assert found["metadata"]["managedFields"]
+        with pytest.raises(apply.Refused, match="writes no Secret that it has not made"):
+            await by.calls.look_at("Secret", namespace, "stores")
+        with pytest.raises(apply.Conflict):
+            await by.calls.look_at("Secret", namespace, "nothing")
 
 
 def test_the_operator_makes_no_secret_that_is_not_marked_as_its_own(

@@ -1,6 +1,7 @@
 """Secrets that the operator makes, on a real API server; what it never reads."""
 
 import base64
+import json
 import ssl
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from signet_operator import certificates as ca
 from signet_operator.apply import Trust, Writer
 from signet_operator.apply.kinds import Object
+from signet_operator.apply.leaves import CHECK_S
 from signet_operator.apply.secrets import LOOK_S
 from signet_operator.certificates import PodTrust
 from signet_operator.names import Tier
@@ -90,6 +92,47 @@ async def test_a_certificate_is_renewed_before_its_end(blue: OneCluster, look: L
     assert leaf(blue) != first
 
 
+async def test_who_changes_or_deletes_a_certificate_gets_another_one(
+    blue: OneCluster, by: Writer, look: Looks
+) -> None:
+    await look(NOW)
+    others = {tier: leaf(blue, tier) for tier in (Tier.GATEWAY, Tier.PUSH)}
+    first = {tier: leaf(blue, tier) for tier in (Tier.KEYS, Tier.ROUTER)}
+    blue.by_hand("delete", "secret", f"blue-{Tier.ROUTER}-tls")
+    other = data(blue, f"blue-{Tier.GATEWAY}-tls")
+    theirs = {"data": {key: base64.b64encode(value).decode() for key, value in other.items()}}
+    change = ("patch", "secret", f"blue-{Tier.KEYS}-tls", "--type=merge", "-p", json.dumps(theirs))
+    blue.by_hand(*change)
+    assert leaf(blue, Tier.KEYS) == others[Tier.GATEWAY]
+    assert reasons(await look(NOW + CHECK_S)) == ["CertificatePutRight"]
+    assert all(leaf(blue, tier) not in {was, others[Tier.GATEWAY]} for tier, was in first.items())
+    assert {tier: leaf(blue, tier) for tier in others} == others
+    sent = len(by.calls.sent), by.calls.sent["PATCH"]
+    assert (await look(NOW + 2 * CHECK_S)).changed == ()
+    assert (len(by.calls.sent), by.calls.sent["PATCH"]) == sent
+
+
+async def test_what_others_note_on_a_certificate_is_no_change_of_it(
+    blue: OneCluster, look: Looks
+) -> None:
+    await look(NOW)
+    blue.by_hand("annotate", "secret", f"blue-{Tier.KEYS}-tls", "backup=yes")
+    blue.by_hand("label", "secret", f"blue-{Tier.KEYS}-tls", "team=chat")
+    assert (await look(NOW + CHECK_S)).changed == ()
+
+
+async def test_while_it_is_paused_nothing_is_made(
+    blue: OneCluster, by: Writer, look: Looks
+) -> None:
+    await look(NOW)
+    blue.change(paused=True)
+    blue.by_hand("delete", "secret", f"blue-{Tier.ROUTER}-tls")
+    sent = dict(by.calls.sent)
+    trust = await by.secrets.look(blue.spec, [], look.noted, NOW + 70 * DAY)
+    assert (trust.objects, trust.changed, by.calls.sent) == ((), (), sent)
+    assert isinstance(trust.client, ssl.SSLContext)
+
+
 def without_note(noted: Object | None, version: str) -> Object:
     """As a person leaves the bundle, and a watch then tells it."""
     assert noted is not None
@@ -102,8 +145,6 @@ async def test_who_takes_the_note_away_gets_all_certificates_anew_and_once(
 ) -> None:
     await look(NOW)
     first = {tier: leaf(blue, tier) for tier in Tier}
-    blue.by_hand("delete", "secret", f"blue-{Tier.ROUTER}-tls")
-    assert (await look(NOW + 1)).changed == ()  # nobody reads it
     noted = look.noted
     look.noted = without_note(noted, "7")
     assert reasons(await look(NOW + 2)) == ["CertificatesRenewed"]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signet_operator.actions import Plan
+from signet_operator.actions import Action, DeletePod, DrainPod, Plan, Scale, SetPartition, Tell
 from signet_operator.drain.rollout import Template
 from signet_operator.names import STATEFUL, Tier
 from signet_operator.observed import Observed, Stage
@@ -61,13 +61,37 @@ def counted() -> Iterator[None]:
     print(", ".join(f"{number} {what}" for what, number in COUNTED.items()))
 
 
+def held_to_pauses(
+    spec: ClusterSpec, seen: Observed, now: float, templates: Mapping[Tier, Template]
+) -> Plan:
+    """The plan; AssertionError: of a paused cluster it begins something."""
+    made = planned(spec, seen, now, templates)
+    begun = [action for action in made.actions if not _finishes(action, seen)]
+    assert not (spec.paused and begun), begun
+    return made
+
+
+def _finishes(action: Action, seen: Observed) -> bool:
+    """Whether it belongs to a drain that runs, or takes away who has drained."""
+    match action:
+        case DrainPod(_, uid):
+            [pod] = [pod for pods in seen.pods.values() for pod in pods if pod.uid == uid]
+            return pod.stage is Stage.DRAINING or uid in seen.memory.get("drains", {})
+        case Scale(tier):
+            return action.replicas < seen.sets[tier].replicas
+        case DeletePod():
+            return not action.force
+        case _:
+            return isinstance(action, SetPartition | Tell)
+
+
 class Story:
     """A cluster to which things happen."""
 
     def __init__(self, faults: Faults, together: int = 1, *, counts_unavailable: bool = False):
         self.people = 700
         spec = cluster(3, together=together)
-        self.world = World.of(spec, self._load, faults=faults)
+        self.world = World.of(spec, self._load, faults=faults, planner=held_to_pauses)
         self.world.kube.counts_unavailable = counts_unavailable
         self.templates = 1
 

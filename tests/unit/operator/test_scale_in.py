@@ -130,6 +130,7 @@ def test_need_that_rises_brings_back_who_has_not_ended_and_replaces_who_has() ->
     back = bring_back(look(pod(0), draining(1), empty(2)), frozenset())
     assert kinds(back) == ["UndrainPod", "DeletePod"]
     assert bring_back(look(pod(0), draining(1)), frozenset({"gateway-1"})) == []
+    assert bring_back(look(pod(0), draining(1), empty(2), paused=True), frozenset()) == []
 
 
 def test_whom_a_signal_has_asked_is_left_alone() -> None:
