@@ -212,6 +212,15 @@ class Settings(BaseSettings):
         description="A device that did not log in for so many days is removed from its account;"
         " the one that logged in last never.",
     )
+    media_bytes: int = Field(
+        bounds.MAX_BLOB,
+        ge=bounds.KIB,
+        le=16 * 1024 * bounds.MIB,
+        description="Largest file that people may send, in bytes.",
+    )
+    media_an_hour: int = Field(
+        bounds.MEDIA_AN_HOUR, ge=1, description="Files that one account may send in an hour."
+    )
     proxies: str = Field(
         "",
         description="Addresses and networks of proxies, with commas between: their"

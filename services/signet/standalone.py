@@ -37,12 +37,13 @@ from signet.router.in_process import InProcessRouters
 from signet.router.router import Router
 from signet.settings import Settings
 from signet.telemetry.pages import Pages
-from signet.v1 import keys_pb2
+from signet.v1 import keys_pb2, media_pb2
 
 log = structlog.get_logger()
 
 __all__ = ["Addresses", "PortTaken", "Standalone"]
 
+MEDIA_SERVICE = media_pb2.DESCRIPTOR.services_by_name["Media"].full_name  # KeysServer adds it
 KEYS_SERVICE = keys_pb2.DESCRIPTOR.services_by_name["Keys"].full_name
 
 
@@ -140,7 +141,9 @@ class Standalone:
         self._router_not_ready = router.not_ready
         stack.push_async_callback(router.stop)
         limits = adapters.open_rate_limits("memory:")
-        keys = Keys(directory, limits, router, events, keys_config(settings))
+        blobs = adapters.open_blobs(settings.blobs or f"file://{self._folder.blobs}")
+        stack.push_async_callback(blobs.close)
+        keys = Keys(directory, limits, router, events, keys_config(settings), blobs=blobs)
         await keys.ready()
         await self._listen(keys, self._wrap_routers(InProcessRouters(router)))
 
@@ -162,7 +165,8 @@ class Standalone:
             return KEYS_SERVICE
 
         config = gateway_config(settings, "standalone", resume_key(settings, self._folder))
-        gateway = Gateway(config, routers, keys.tokens, services=[add_keys])
+        services = [add_keys, lambda _: MEDIA_SERVICE]
+        gateway = Gateway(config, routers, keys.tokens, services=services)
         await gateway.start()
         self._stack.push_async_callback(gateway.stop)
         self.gateway = gateway

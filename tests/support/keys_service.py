@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from signet.adapters.blobs_filesystem import FilesystemBlobs
 from signet.adapters.directory_sql import SqlDirectory, open_directory
+from signet.adapters.open import BLOBS_PATH
 from signet.adapters.rate_limits import MemoryRateLimits
 from signet.core.ids import DeviceId, UserId
 from signet.keys.config import KeysConfig
@@ -17,7 +19,9 @@ from signet.keys.login import Proof
 from signet.keys.parts import Caller
 from signet.keys.registration import Application, Recovery, Registered
 from signet.keys.service import Keys
+from signet.ports.blobs import Blobs
 from signet.ports.events import Event, Topic
+from signet.ports.holdings import Held
 from signet.ports.pre_keys import KeyUpload
 from tests.support.identities import NewPerson
 
@@ -43,6 +47,8 @@ class Told:
     replacements: list[tuple[UserId, tuple[int, ...]]] = field(default_factory=list)
     low: list[tuple[DeviceId, int, int]] = field(default_factory=list)
     audit: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    holds: Held = Held((), None)
     away: Exception | None = None  # what every call raises: owners cannot be reached
     heard: asyncio.Event = field(default_factory=asyncio.Event)  # set by each call
 
@@ -58,6 +64,10 @@ class Told:
         self._reach()
         self.low.append((DeviceId(user, device), pre_keys, kyber_pre_keys))
 
+    async def held(self, user: UserId) -> Held:
+        self._reach()
+        return self.holds
+
     def _reach(self) -> None:
         if self.away:
             raise self.away
@@ -65,6 +75,7 @@ class Told:
 
     def publish(self, event: Event) -> None:
         self.audit.append(event.type)
+        self.events.append(event)
 
     def subscribe(self, topic: Topic, group: str) -> AsyncIterator[Event]:
         raise AssertionError("keys only publishes")
@@ -119,20 +130,28 @@ def generous(server_name: str = "localhost", **fields: Any) -> KeysConfig:
         "recoveries_an_hour": PLENTY,
         "logins_a_minute": PLENTY,
         "lookups_an_hour": PLENTY,
+        "media_an_hour": PLENTY,
+        "media_parts_a_day": PLENTY,
+        "media_reads_an_hour": PLENTY,
     }
     return KeysConfig(server_name, **{**limits, **fields})
 
 
 @asynccontextmanager
-async def keys_service(folder: Path, config: KeysConfig | None = None) -> AsyncIterator[Service]:
-    """A service on a fresh SQLite file."""
+async def keys_service(
+    folder: Path, config: KeysConfig | None = None, blobs: Blobs | None = None
+) -> AsyncIterator[Service]:
+    """A service on a fresh SQLite file, and on `blobs` or a folder of them."""
+    stored = blobs or FilesystemBlobs(folder / "media", public=BLOBS_PATH)
     directory = await open_directory(f"sqlite:///{folder / 'directory.db'}")
     told, clock = Told(), Clock()
-    keys = Keys(directory, MemoryRateLimits(), told, told, config or generous(), clock)
+    config = config or generous()
+    keys = Keys(directory, MemoryRateLimits(), told, told, config, clock, blobs=stored)
     try:
         yield Service(keys, directory, told, clock)
     finally:
         await directory.close()
+        await stored.close()
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@
 | blobs | `file:///PATH?public=URL`, `s3://KEY:SECRET@BUCKET?endpoint=…&region=…&public=URL` |
 | push | `log:`, `webhook:https://HOST/PATH?secret_file=/PATH` |
 
-TLS and logins are in store_urls.py. `public` is where clients find blobs, for signed URLs.
+TLS and logins are in store_urls.py. `public` is where clients find blobs, for signed URLs; that
+of a folder is left out where keys itself serves it.
 
 A SQLite file may be shared by processes of one machine, and by several ports; of those that share
 one, writers wait for each other. `log:` is memory, and a line of the log for each event. Rate
@@ -43,6 +44,10 @@ from signet.telemetry import metrics
 
 if TYPE_CHECKING:
     from signet.adapters.directory_sql import SqlDirectory
+
+
+# Where keys serves a folder of blobs, at its own address, if its URL does not say `public`.
+BLOBS_PATH = "/v1/blobs"
 
 
 class UnknownStore(ValueError):
@@ -157,7 +162,7 @@ def open_blobs(url: str) -> Blobs:
     if url.startswith("file:"):
         from signet.adapters.blobs_filesystem import FilesystemBlobs
 
-        return FilesystemBlobs(_path(url), public=_public(url))
+        return FilesystemBlobs(_path(url), public=_public(url) or BLOBS_PATH)
     if url.startswith("s3:"):
         return _s3(url)
     raise UnknownStore("blobs", url, "file, s3")

@@ -19,10 +19,10 @@ class MemoryRateLimits:
     def __init__(self) -> None:
         self._windows = MovingWindowRateLimiter(MemoryStorage())
 
-    async def hit(self, name: str, key: str, amount: int, period_s: int) -> Allowed:
+    async def hit(self, name: str, key: str, amount: int, period_s: int, cost: int = 1) -> Allowed:
         """See RateLimits. A refused hit is not counted."""
         window = RateLimitItemPerSecond(amount, period_s)
-        if await self._windows.hit(window, name, key):
+        if await self._windows.hit(window, name, key, cost=cost):
             return Allowed(True)
         stats = await self._windows.get_window_stats(window, name, key)
         return Allowed(False, min(max(stats.reset_time - time(), 0.0), float(period_s)))

@@ -41,11 +41,11 @@ class RedisRateLimits:
         self._windows = MovingWindowRateLimiter(storage)
         self._away = away
 
-    async def hit(self, name: str, key: str, amount: int, period_s: int) -> Allowed:
+    async def hit(self, name: str, key: str, amount: int, period_s: int, cost: int = 1) -> Allowed:
         """See RateLimits. A refused hit is not counted."""
         limit = RateLimitItemPerSecond(amount, period_s)
         try:
-            if await self._client.ask(lambda _: self._windows.hit(limit, name, key)):
+            if await self._client.ask(lambda _: self._windows.hit(limit, name, key, cost=cost)):
                 return Allowed(True)
             stats = await self._client.ask(
                 lambda _: self._windows.get_window_stats(limit, name, key)

@@ -66,7 +66,14 @@ async def build(pod: Pod) -> Running:
     owners = OwnerChannels(pod.members, settings.shards, pod.channels)
     pod.stack.push_async_callback(owners.close)
     directory, limits = await stores.directory(), stores.limits()
-    keys = Keys(directory, limits, owners.changes, stores.events(), keys_config(settings))
+    keys = Keys(
+        directory,
+        limits,
+        owners.changes,
+        stores.events(),
+        keys_config(settings),
+        blobs=stores.blobs(),
+    )
     server = KeysServer(
         keys,
         host=settings.host,

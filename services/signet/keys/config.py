@@ -54,6 +54,11 @@ class KeysConfig:
     link_calls_a_minute: int = limits.LINK_CALLS_A_MINUTE
     idle_device_days: int = limits.IDLE_DEVICE_DAYS
 
+    media_bytes: int = limits.MAX_BLOB
+    media_an_hour: int = limits.MEDIA_AN_HOUR
+    media_parts_a_day: int = limits.MEDIA_PARTS_A_DAY
+    media_reads_an_hour: int = limits.MEDIA_READS_AN_HOUR
+
     def __post_init__(self) -> None:
         wants_provider = self.registration is RegistrationMode.IDENTITY_PROVIDER
         if wants_provider and self.identity_provider is None:

@@ -6,62 +6,28 @@ says to come back, `retry-after-ms`. The token comes as metadata `authorization:
 
 # ruff: noqa: N802 - calls are named as in keys.proto
 
-import math
-from collections.abc import Callable, Coroutine
-from functools import wraps
-from typing import Any, NoReturn, TypeVar
 from urllib.parse import unquote
 
-import grpc
-import structlog
 from grpc import aio
 
-from signet.core.errors import RULES, Code, SignetError
 from signet.core.ids import DeviceId, UserId
 from signet.keys import grpc_convert as convert
 from signet.keys.devices import Renewal
+from signet.keys.grpc_answers import Context, answering, token_of
+from signet.keys.life import Consent
 from signet.keys.parts import Caller
 from signet.keys.proxies import FORWARDED, Proxies
 from signet.keys.service import Keys
-from signet.telemetry.metrics import REFUSALS, REQUESTS
 from signet.v1 import keys_pb2 as pb
 from signet.v1 import keys_pb2_grpc
 
-Q = TypeVar("Q")
-A = TypeVar("A")
-Context = aio.ServicerContext[Any, Any]
-Method = Callable[["KeysServicer", Q, Context], Coroutine[Any, Any, A]]
-
-log = structlog.get_logger()
-
 _NONE = Proxies()
+_answers = answering("Keys")
 
 
 def add_keys(server: aio.Server, keys: Keys, proxies: Proxies = _NONE) -> None:
     """Serve signet.v1.Keys there; before the server is started."""
     keys_pb2_grpc.add_KeysServicer_to_server(KeysServicer(keys, proxies), server)
-
-
-def _answers(method: Method[Q, A]) -> Method[Q, A]:
-    """Let a call answer, or end with a status that says the refusal; counted either way."""
-    route = f"/signet.v1.Keys/{method.__name__}"
-
-    @wraps(method)
-    async def answering(self: "KeysServicer", request: Q, context: Context) -> A:
-        try:
-            answer = await method(self, request, context)
-        except SignetError as error:
-            refusal = error
-        except Exception as error:
-            log.error("a call ended in a bug", exc_info=error)
-            refusal = SignetError(Code.INTERNAL)
-        else:
-            REQUESTS.labels(route, "OK").inc()
-            return answer
-        REQUESTS.labels(route, RULES[refusal.code].grpc).inc()
-        return await _refuse(context, refusal)
-
-    return answering
 
 
 class KeysServicer(keys_pb2_grpc.KeysServicer):
@@ -145,6 +111,32 @@ class KeysServicer(keys_pb2_grpc.KeysServicer):
         return convert.account(await accounts.set_blocked(caller, other, request.blocked))
 
     @_answers
+    async def DeleteAccount(
+        self, request: pb.DeleteAccountRequest, context: Context
+    ) -> pb.DeletedAccount:
+        caller = await self._caller(context)
+        await self._keys.life.delete(caller, Consent(request.nonce, request.signature))
+        return pb.DeletedAccount()
+
+    @_answers
+    async def ChangeIdentity(self, request: pb.ChangeIdentityRequest, context: Context) -> pb.Token:
+        caller, change = await self._caller(context), convert.identity_change(request)
+        return convert.token(await self._keys.life.change_identity(caller, change))
+
+    @_answers
+    async def ExportAccount(
+        self, request: pb.ExportAccountRequest, context: Context
+    ) -> pb.AccountExport:
+        caller = await self._caller(context)
+        return pb.AccountExport(json=await self._keys.exports.export(caller))
+
+    @_answers
+    async def Report(self, request: pb.ReportRequest, context: Context) -> pb.Reported:
+        caller = await self._caller(context)
+        await self._keys.reports.take(caller, convert.report(request))
+        return pb.Reported()
+
+    @_answers
     async def RenameDevice(self, request: pb.RenameDeviceRequest, context: Context) -> pb.Account:
         caller, accounts = await self._caller(context), self._keys.accounts
         return convert.account(
@@ -196,32 +188,13 @@ class KeysServicer(keys_pb2_grpc.KeysServicer):
         return pb.LinkChanged()
 
     async def _caller(self, context: Context) -> Caller:
-        return await self._keys.logins.authenticate(_token(context))
+        return await self._keys.logins.authenticate(token_of(context))
 
     def _address(self, context: Context) -> str:
         """Where the call comes from, for limits by address."""
         metadata = context.invocation_metadata() or ()
         values = [value for name, value in metadata if name == FORWARDED and isinstance(value, str)]
         return self._proxies.caller(_host(context), values)
-
-
-async def _refuse(context: Context, error: SignetError) -> NoReturn:
-    rule = RULES[error.code]
-    REFUSALS.labels(error.code.name).inc()
-    trailing: list[tuple[str, str]] = [("signet-code", error.code.name)]
-    if error.retry_after_s:
-        trailing.append(("retry-after-ms", str(math.ceil(error.retry_after_s * 1000))))
-    status = grpc.StatusCode[rule.grpc]
-    await context.abort(status, error.detail or rule.meaning, tuple(trailing))
-    raise AssertionError("abort always raises")
-
-
-def _token(context: Context) -> str:
-    for name, value in context.invocation_metadata() or ():
-        if name == "authorization" and isinstance(value, str):
-            scheme, _, token = value.partition(" ")
-            return token.strip() if scheme.lower() == "bearer" else ""
-    return ""
 
 
 def _host(context: Context) -> str:

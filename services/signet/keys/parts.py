@@ -39,9 +39,9 @@ class Parts:
     def now_ms(self) -> int:
         return int(self.clock() * 1000)
 
-    async def limit(self, name: str, key: str, amount: int, period_s: int) -> None:
-        """Count one. Raises SignetError: RATE_LIMITED."""
-        allowed = await self.limits.hit(name, key, amount, period_s)
+    async def limit(self, name: str, key: str, amount: int, period_s: int, cost: int = 1) -> None:
+        """Count `cost`. Raises SignetError: RATE_LIMITED."""
+        allowed = await self.limits.hit(name, key, amount, period_s, cost)
         if not allowed.allowed:
             raise SignetError(Code.RATE_LIMITED, retry_after_s=allowed.retry_after_s)
 

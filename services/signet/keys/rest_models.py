@@ -58,10 +58,10 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-_WHOLE = BeforeValidator(_whole)
-KeyId = Annotated[int, Field(ge=0, le=MAX_KEY_ID), _WHOLE]
-DeviceNumber = Annotated[int, Field(ge=1, le=MAX_DEVICE_ID), _WHOLE]
-RegistrationId = Annotated[int, Field(ge=1, le=MAX_REGISTRATION_ID), _WHOLE]
+WHOLE = BeforeValidator(_whole)
+KeyId = Annotated[int, Field(ge=0, le=MAX_KEY_ID), WHOLE]
+DeviceNumber = Annotated[int, Field(ge=1, le=MAX_DEVICE_ID), WHOLE]
+RegistrationId = Annotated[int, Field(ge=1, le=MAX_REGISTRATION_ID), WHOLE]
 Count = Annotated[int, Field(ge=0)]
 UserName = Annotated[str, StringConstraints(pattern=f"^({_NAME})?$", max_length=MAX_USER_NAME)]
 Proof = Annotated[str, StringConstraints(max_length=MAX_PROOF)]

@@ -10,7 +10,9 @@ import uvicorn
 from grpc import aio
 
 from signet.core.limits import MAX_BODY
+from signet.keys.grpc_media import add_media
 from signet.keys.grpc_server import add_keys
+from signet.keys.media_door import with_door
 from signet.keys.proxies import Proxies, behind
 from signet.keys.rest import create_app
 from signet.keys.service import Keys
@@ -67,6 +69,7 @@ class KeysServer:
         self.rest = Address(host, rest_port)
         self.grpc: Address | None = None
         add_keys(self._grpc_server, keys, self._proxies)
+        add_media(self._grpc_server, keys)
 
     async def start(self) -> None:
         """Read the signing keys, then listen; `rest` and `grpc` then say where.
@@ -84,7 +87,7 @@ class KeysServer:
         bound = listening.getsockname()
         self.rest = Address(bound[0], bound[1])
         config = uvicorn.Config(
-            behind(self._proxies, create_app(self._keys)),
+            with_door(behind(self._proxies, create_app(self._keys)), self._keys.media.blobs),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -100,6 +103,7 @@ class KeysServer:
         self._running = [
             asyncio.create_task(self._keys.outbox.run(), name="keys-outbox"),
             asyncio.create_task(self._keys.devices.run(), name="keys-idle-devices"),
+            asyncio.create_task(self._keys.media.run(), name="keys-media"),
         ]
 
     async def _start_grpc(self) -> None:

@@ -13,18 +13,23 @@ from signet.keys.account import OwnAccounts
 from signet.keys.bundles import PreKeyBundles
 from signet.keys.config import Clock, KeysConfig, Randomness
 from signet.keys.devices import DeviceLife
+from signet.keys.export import Exports
+from signet.keys.life import AccountLife
 from signet.keys.linking import Links
 from signet.keys.login import Logins
+from signet.keys.media import Media
 from signet.keys.outbox import Outbox
 from signet.keys.parts import Parts
 from signet.keys.passwords import Passwords
 from signet.keys.refusals import refuses
 from signet.keys.registration import Registrations
+from signet.keys.reports import Reports
 from signet.keys.tokens import Tokens
+from signet.ports.blobs import Blobs
 from signet.ports.directory import Directory
 from signet.ports.events import Events
+from signet.ports.holdings import Owners
 from signet.ports.rate_limits import RateLimits
-from signet.ports.users import UserChanges
 
 
 class Keys:
@@ -38,11 +43,12 @@ class Keys:
         self,
         directory: Directory,
         limits: RateLimits,
-        changes: UserChanges,
+        changes: Owners,
         events: Events,
         config: KeysConfig,
         clock: Clock = time.time,
         randomness: Randomness = secrets.token_bytes,
+        blobs: Blobs | None = None,
     ) -> None:
         tokens = Tokens(directory, config.server_name, clock, randomness)
         self.outbox = outbox = Outbox(directory, changes)
@@ -67,6 +73,10 @@ class Keys:
         self.accounts = OwnAccounts(parts)
         self.links = Links(parts)
         self.devices = DeviceLife(parts)
+        self.life = AccountLife(parts)
+        self.exports = Exports(parts, changes)
+        self.reports = Reports(parts)
+        self.media = Media(parts, blobs)
         self._parts = parts
 
     def announce(self, websocket: str, grpc: str) -> None:

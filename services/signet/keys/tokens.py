@@ -12,10 +12,11 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from signet.adapters.tokens_jwt import ALGORITHM, AUDIENCE, kid_of, verify
+from signet.adapters.tokens_jwt import ALGORITHM, AUDIENCE, kid_of, signed_claims, verify
 from signet.core.errors import Code, SignetError
 from signet.core.ids import DeviceAddress, show
 from signet.core.limits import (
+    MEDIA_TICKET_TTL,
     SIGNING_KEY_TTL,
     STORE_RETRY_AFTER,
     TOKEN_TTL,
@@ -24,6 +25,7 @@ from signet.keys.config import Clock, Randomness
 from signet.ports.directory import Proofs, SigningKey
 
 _RELOAD_S = 1.0  # how often an unknown `kid` makes the directory be asked
+_KEPT = max(TOKEN_TTL, MEDIA_TICKET_TTL)  # how long a retired key still verifies
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,8 @@ class Tokens:
 
     async def issue(self, address: DeviceAddress) -> Token:
         """A token for a device, good for TOKEN_TTL. Raises StoreUnavailable."""
-        key, now = await self._signer(), int(self._clock())
+        now = int(self._clock())
         claims = {
-            "iss": self._server_name,
-            "aud": AUDIENCE,
             "sub": show(address.device.user),
             "dev": address.device.device,
             "reg": address.registration,
@@ -59,9 +59,32 @@ class Tokens:
             "iat": now,
             "exp": now + TOKEN_TTL,
         }
+        return Token(await self.sign(claims, AUDIENCE), now + TOKEN_TTL)
+
+    async def sign(self, claims: Mapping[str, Any], audience: str) -> str:
+        """Something that this server says to itself, for later; `exp` at most _KEPT from now.
+
+        Raises:
+            StoreUnavailable.
+        """
+        key = await self._signer()
+        said = {"iss": self._server_name, "aud": audience, **claims}
         private = Ed25519PrivateKey.from_private_bytes(key.private)
-        text = jwt.encode(claims, private, algorithm=ALGORITHM, headers={"kid": key.kid})
-        return Token(text, now + TOKEN_TTL)
+        return jwt.encode(said, private, algorithm=ALGORITHM, headers={"kid": key.kid})
+
+    async def claims(self, text: str, audience: str) -> dict[str, Any]:
+        """What `sign` has signed. Whether its time is over is not looked at.
+
+        Raises:
+            SignetError: UNAUTHENTICATED. StoreUnavailable.
+        """
+        public = await self._key(kid_of(text))
+        try:
+            if public is None:
+                raise jwt.InvalidTokenError
+            return signed_claims(text, public, self._server_name, audience)
+        except jwt.PyJWTError:
+            raise SignetError(Code.UNAUTHENTICATED, "not signed here") from None
 
     async def verify(self, token: str) -> DeviceAddress:
         """Whose token it is; whether the device is still there is not looked at.
@@ -69,11 +92,7 @@ class Tokens:
         Raises:
             SignetError: UNAUTHENTICATED, TOKEN_EXPIRED. StoreUnavailable.
         """
-        kid = kid_of(token)
-        public = self.get(kid)
-        if public is None and self._clock() - self._read_at >= _RELOAD_S:
-            await self._read()
-            public = self.get(kid)
+        public = await self._key(kid_of(token))
         return verify(token, public, self._server_name, self._clock())
 
     def get(self, kid: str) -> Ed25519PublicKey | None:
@@ -91,6 +110,13 @@ class Tokens:
         await self._signer()
         now_ms = self._clock() * 1000
         return {"keys": [_jwk(key) for key in self._keys if key.gone_ms > now_ms]}
+
+    async def _key(self, kid: str) -> Ed25519PublicKey | None:
+        public = self.get(kid)
+        if public is None and self._clock() - self._read_at >= _RELOAD_S:
+            await self._read()
+            public = self.get(kid)
+        return public
 
     async def _signer(self) -> SigningKey:
         """The key that signs now; the first one, or the next, is made where it is time."""
@@ -113,7 +139,7 @@ class Tokens:
             self._randomness(32),
             now_ms,
             retired_ms,
-            retired_ms + TOKEN_TTL * 1000,
+            retired_ms + _KEPT * 1000,
         )
 
     async def _read(self) -> None:

@@ -13,6 +13,7 @@ from signet.adapters import open as adapters
 from signet.clocks import boot_clock
 from signet.data_folder import DataFolder
 from signet.pod.reaching import Asked
+from signet.ports.blobs import Blobs
 from signet.ports.events import Events
 from signet.ports.inbox import InboxStore, StoreUnavailable
 from signet.ports.members import Members
@@ -104,6 +105,9 @@ class Stores:
     def events(self) -> Events:
         self._spool.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return self._open("events", lambda url: adapters.open_events(url, self._spool))
+
+    def blobs(self) -> Blobs:
+        return self._open("blobs", adapters.open_blobs)
 
     def push(self) -> PushProvider:
         return self._open("push", adapters.open_push)

@@ -15,8 +15,8 @@ class Allowed:
 class RateLimits(Protocol):
     """Moving windows. A store that is away allows (availability before limits), and is counted."""
 
-    async def hit(self, name: str, key: str, amount: int, period_s: int) -> Allowed:
-        """Count one for `key` under the limit called `name`."""
+    async def hit(self, name: str, key: str, amount: int, period_s: int, cost: int = 1) -> Allowed:
+        """Count `cost` for `key` under the limit called `name`, all of it or nothing."""
         ...
 
     async def close(self) -> None:

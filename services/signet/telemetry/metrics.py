@@ -42,11 +42,19 @@ INBOX_BYTES = Gauge("signet_inbox_bytes", "Bytes of undelivered items that this 
 ITEMS_ACCEPTED = Counter("signet_items_accepted_total", "Items made durable", ["kind"])
 ITEMS_ACKNOWLEDGED = Counter("signet_items_acknowledged_total", "Items acknowledged and deleted")
 ITEMS_EXPIRED = Counter("signet_items_expired_total", "Items dropped by their time to live")
+GROUP_COPIES_DROPPED = Counter(
+    "signet_group_copies_dropped_total", "Copies of groups' messages for inboxes that are full"
+)
 SHARDS_OWNED = Gauge("signet_shards_owned", "Shards that this router holds")
 ATTACHED = Gauge("signet_attached_devices", "Devices attached to this router")
 USERS_CACHED = Gauge("signet_users_cached", "Users whose devices this router has in memory")
 PRE_KEYS_GIVEN = Counter("signet_pre_keys_given_total", "Pre-keys handed out", ["kind"])
 REGISTRATIONS = Counter("signet_registrations_total", "Accounts registered")
+MEDIA_TICKETS = Counter("signet_media_tickets_total", "Tickets for putting media")
+MEDIA_COMPLETED = Counter("signet_media_completed_bytes_total", "Bytes of media put whole")
+MEDIA_EXPIRED = Counter(
+    "signet_media_expired_total", "Objects of media deleted since their time is over"
+)
 EVENTS_DROPPED = Counter("signet_events_dropped_total", "Push hints dropped for lack of room")
 REQUESTS = Counter("signet_keys_requests_total", "Requests to keys", ["route", "status"])
 GATEWAY_SKEW = Gauge(
