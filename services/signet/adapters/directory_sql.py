@@ -20,6 +20,7 @@ from signet.adapters.directory_accounts import SqlAccounts
 from signet.adapters.directory_devices import SqlOwnDevices
 from signet.adapters.directory_engine import make_engine
 from signet.adapters.directory_keys import SqlPreKeys
+from signet.adapters.directory_life import SqlAccountLife
 from signet.adapters.directory_linking import SqlLinking
 from signet.adapters.directory_proofs import SqlProofs
 from signet.adapters.directory_relations import SqlRelations
@@ -34,7 +35,14 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 class SqlDirectory(
-    SqlAccounts, SqlOwnDevices, SqlLinking, SqlTelling, SqlPreKeys, SqlProofs, SqlRelations
+    SqlAccounts,
+    SqlOwnDevices,
+    SqlLinking,
+    SqlAccountLife,
+    SqlTelling,
+    SqlPreKeys,
+    SqlProofs,
+    SqlRelations,
 ):
     """ports/directory.Directory. Make it with `open_directory`."""
 

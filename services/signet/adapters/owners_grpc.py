@@ -20,6 +20,8 @@ from signet.core.shards import place, shard_of
 from signet.internal.v1 import link_pb2 as pb
 from signet.internal.v1 import link_pb2_grpc
 from signet.internal.v1.convert import read_not_owner
+from signet.internal.v1.held import read_held
+from signet.ports.holdings import Held
 from signet.ports.inbox import StoreUnavailable
 from signet.ports.members import Kind, Member, Members, State
 from signet.ports.peers import OwnersItem
@@ -245,6 +247,22 @@ class OwnerChanges:
             device=device, pre_keys=pre_keys, kyber_pre_keys=kyber_pre_keys
         )
         await self._tell(user, pb.TellRequest(user=user, keys_low=what))
+
+    async def held(self, user: UserId) -> Held:
+        """See ports/holdings."""
+        answers: list[pb.HoldResponse] = []
+
+        async def call(router: _Router) -> NotOwner | None:
+            try:
+                request = pb.HoldRequest(user=user)
+                answer = await router.stub.Hold(request, timeout=2 * limits.TELL_TIMEOUT)
+            except grpc.aio.AioRpcError as error:
+                raise StoreUnavailable(f"the owner: {error.code().name}") from error
+            answers.append(answer)
+            return read_not_owner(answer.not_owner) if answer.HasField("not_owner") else None
+
+        await self._owners.ask(self._owners.shard(user), call)
+        return read_held(user, answers[-1])
 
     async def _tell(self, user: UserId, request: pb.TellRequest) -> None:
         async def call(router: _Router) -> NotOwner | None:

@@ -257,6 +257,12 @@ REPORTS_OF_ONE_A_DAY = 3  # with REPORTS_A_DAY
 EXPORTS_A_DAY = 10  # of an account. Raise: each reads all rows of it, and its inboxes
 MAX_REPORTED_IDS = 20  # message ids that a report names
 MAX_REPORTED_MESSAGES = 1_000_000  # what a reporter may count
+# Reports of abuse that one account makes, and those that it makes of the same person. Raise: whoever
+# means harm fills the operator's trail with more of them.
+REPORTS_A_DAY = 20
+REPORTS_OF_ONE_A_DAY = 3  # with REPORTS_A_DAY
+MAX_REPORTED_IDS = 20  # message ids that a report names
+MAX_REPORTED_MESSAGES = 1_000_000  # what a reporter may count
 MAX_BODY = 512 * KIB  # of a REST request
 MAX_USER_NAME = 32  # characters
 MIN_USER_NAME = 3  # characters

@@ -3,9 +3,11 @@
 from signet.core.errors import Code, SignetError
 from signet.core.ids import DeviceId, UserId
 from signet.keys.account import OwnAccount, Wanted
+from signet.keys.life import Consent, IdentityChange
 from signet.keys.linking import Approved, LinkedDevice
 from signet.keys.login import Proof
 from signet.keys.registration import Application, Recovery, Registered
+from signet.keys.reports import Report
 from signet.keys.service import Keys
 from signet.keys.tokens import Token
 from signet.ports.linking import DeviceLink
@@ -128,6 +130,21 @@ def account(own: OwnAccount) -> pb.Account:
         registration_lock=bool(found.lock_hash),
         devices=devices,
         blocked=own.blocked,
+    )
+
+
+def identity_change(request: pb.ChangeIdentityRequest) -> IdentityChange:
+    return IdentityChange(
+        request.identity_key,
+        upload(request.keys),
+        Consent(request.nonce, request.signature),
+        request.possession,
+    )
+
+
+def report(request: pb.ReportRequest) -> Report:
+    return Report(
+        UserId(request.user_id), request.reason, request.messages, tuple(request.message_ids)
     )
 
 

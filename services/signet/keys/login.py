@@ -76,14 +76,17 @@ class Logins:
         """Who calls: the token is valid, and its device is still there, of that generation.
 
         Raises:
-            SignetError: UNAUTHENTICATED, TOKEN_EXPIRED, DEVICE_REMOVED, STORE_UNAVAILABLE.
+            SignetError: UNAUTHENTICATED, TOKEN_EXPIRED, ACCOUNT_DELETED, DEVICE_REMOVED,
+                STORE_UNAVAILABLE.
         """
         if not token:
             raise SignetError(Code.UNAUTHENTICATED)
         address = await self._parts.tokens.verify(token)
         account = await self._parts.directory.account(address.device.user)
-        device = account.device(address.device.device) if account else None
-        if account is None or device is None or device.generation != address.generation:
+        if account is None:
+            raise SignetError(Code.ACCOUNT_DELETED)
+        device = account.device(address.device.device)
+        if device is None or device.generation != address.generation:
             raise SignetError(Code.DEVICE_REMOVED)
         await self._settle(account, address.device)
         return Caller(address, account)

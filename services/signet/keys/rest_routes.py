@@ -19,7 +19,12 @@ from signet.keys.rest_problems import PROBLEM
 from signet.keys.service import Keys
 
 _ALWAYS = (Code.INVALID_ARGUMENT, Code.PAYLOAD_TOO_LARGE, Code.STORE_UNAVAILABLE, Code.INTERNAL)
-CALLER = (Code.UNAUTHENTICATED, Code.TOKEN_EXPIRED, Code.DEVICE_REMOVED)
+CALLER = (
+    Code.UNAUTHENTICATED,
+    Code.TOKEN_EXPIRED,
+    Code.DEVICE_REMOVED,
+    Code.ACCOUNT_DELETED,
+)
 _REGISTER = (
     Code.REGISTRATION_REFUSED,
     Code.BAD_SIGNATURE,

@@ -74,6 +74,8 @@ class Keys:
         self.links = Links(parts)
         self.devices = DeviceLife(parts)
         self.life = AccountLife(parts)
+        self.reports = Reports(parts)
+        self.life = AccountLife(parts)
         self.exports = Exports(parts, changes)
         self.reports = Reports(parts)
         self.media = Media(parts, blobs)

@@ -73,10 +73,15 @@ def check_upload(identity_key: bytes, keys: KeyUpload) -> None:
         raise SignetError(Code.INVALID_ARGUMENT, "not a Kyber1024 key")
 
 
-def check_identity(identity_key: bytes, login_key: bytes) -> None:
+def check_identity_key(identity_key: bytes) -> None:
     """Raises SignetError: INVALID_ARGUMENT."""
     if not _is_ec_key(identity_key):
         raise SignetError(Code.INVALID_ARGUMENT, "identity_key is not an X25519 key")
+
+
+def check_identity(identity_key: bytes, login_key: bytes) -> None:
+    """Raises SignetError: INVALID_ARGUMENT."""
+    check_identity_key(identity_key)
     if len(login_key) != LOGIN_KEY_SIZE:
         raise SignetError(Code.INVALID_ARGUMENT, "login_key is not an Ed25519 key")
 

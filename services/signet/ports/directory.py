@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from signet.core.ids import DeviceId, UserId
+from signet.ports.account_life import IdentityAndRows
 from signet.ports.linking import Linking, OwnDevices
 from signet.ports.pre_keys import KeyUpload, PreKeys
 from signet.ports.telling import Telling
@@ -333,7 +334,17 @@ class Relations(Protocol):
         ...
 
 
-class Directory(Accounts, OwnDevices, Linking, Telling, PreKeys, Proofs, Relations, Protocol):
+class Directory(
+    Accounts,
+    OwnDevices,
+    Linking,
+    IdentityAndRows,
+    Telling,
+    PreKeys,
+    Proofs,
+    Relations,
+    Protocol,
+):
     """All of it, in one store, so that what belongs together is one transaction."""
 
     async def close(self) -> None:

@@ -20,6 +20,16 @@ CAME_BACK = "CAME_BACK"  # the device is there again: what was hinted before nee
 
 
 @dataclass(frozen=True, slots=True)
+class Abuse:
+    """What somebody says of the event's user: no content, and only the ids they chose to name."""
+
+    by: UserId
+    reason: str
+    messages: int
+    message_ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Holds no content. `type` is one of the two above for push, or the audit event's name."""
 
@@ -29,6 +39,7 @@ class Event:
     at_ms: int
     device: int = 0
     urgent: bool = False
+    abuse: Abuse | None = None  # with ABUSE_REPORTED
 
 
 class Events(Protocol):

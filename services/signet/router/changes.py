@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from signet.core import limits
 from signet.core.ids import UserId
 from signet.internal.v1.stored import keys_low_frame, stored_peer_changed
+from signet.ports.holdings import Held
 from signet.ports.inbox import StoreUnavailable
 from signet.ports.peers import OwnersItem
 from signet.router.attachments import NO_REGISTRATION, Attachments
 from signet.router.context import Context
+from signet.router.holdings import held
 from signet.router.people import Person
 from signet.router.presence import Presences
 from signet.router.receipts import Receipts
@@ -71,6 +73,10 @@ class Changes:
             if not all(await asyncio.gather(*told)):
                 raise StoreUnavailable("the shard was given away")
         await self.durable()
+
+    async def held(self, user: UserId) -> Held:
+        """See ports/holdings. Raises TimeoutError, StoreUnavailable."""
+        return await held(self._context, await self._person_here(user))
 
     async def _person_here(self, user: UserId) -> Person:
         """Somebody of a shard that is served, as the directory knows them now.

@@ -12,6 +12,7 @@ from signet.core.ids import ID_BYTES, ShardId, UserId
 from signet.internal.v1 import link_pb2 as pb
 from signet.internal.v1 import link_pb2_grpc
 from signet.internal.v1.convert import not_owner_message
+from signet.internal.v1.held import held_message
 from signet.ports.inbox import StoreUnavailable
 from signet.ports.peers import OwnersItem
 from signet.router.router import Router
@@ -19,6 +20,7 @@ from signet.router.router import Router
 if TYPE_CHECKING:
     Delivering = grpc.aio.ServicerContext[pb.DeliverRequest, pb.DeliverResponse]
     Offering = grpc.aio.ServicerContext[pb.OfferRequest, pb.OfferResponse]
+    Holding = grpc.aio.ServicerContext[pb.HoldRequest, pb.HoldResponse]
     Telling = grpc.aio.ServicerContext[pb.TellRequest, pb.TellResponse]
 
 
@@ -67,6 +69,21 @@ class PeerServer(link_pb2_grpc.PeerServicer):
         except (StoreUnavailable, TimeoutError) as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         return pb.TellResponse()
+
+    async def Hold(  # noqa: N802 - gRPC's name
+        self, request: pb.HoldRequest, context: "Holding"
+    ) -> pb.HoldResponse:
+        """What is held of a user."""
+        if len(request.user) != ID_BYTES:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "whom it is about is missing")
+        user = UserId(request.user)
+        refused = self._router.not_owner_of(user)
+        if refused is not None:
+            return pb.HoldResponse(not_owner=not_owner_message(refused))
+        try:
+            return held_message(await self._router.held(user))
+        except StoreUnavailable as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
 
     def _tell(self, user: UserId, request: pb.TellRequest) -> Coroutine[None, None, None]:
         if request.HasField("replaced"):

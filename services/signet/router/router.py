@@ -25,6 +25,7 @@ from signet.core.link import (
 )
 from signet.core.steward import Steward
 from signet.ports.events import Events
+from signet.ports.holdings import Held
 from signet.ports.inbox import InboxStore, StoreUnavailable
 from signet.ports.links import Deliver
 from signet.ports.members import Members
@@ -366,6 +367,13 @@ class Router:
     async def replaced(self, user: UserId, dropped_devices: Sequence[int]) -> None:
         """See changes.py."""
         await self._changes.replaced(user, dropped_devices)
+
+    async def held(self, user: UserId) -> Held:
+        """See ports/holdings. Raises StoreUnavailable."""
+        try:
+            return await self._changes.held(user)
+        except TimeoutError as error:
+            raise StoreUnavailable("the directory does not answer") from error
 
     async def keys_low(self, user: UserId, device: int, pre_keys: int, kyber_pre_keys: int) -> None:
         """See changes.py."""

@@ -64,6 +64,31 @@ AUDIENCE_CONTACTS: Audience.ValueType  # 2
 AUDIENCE_NOBODY: Audience.ValueType  # 3
 Global___Audience: _TypeAlias = Audience  # noqa: Y015
 
+class _ReportReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReportReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReportReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REPORT_REASON_UNSPECIFIED: _ReportReason.ValueType  # 0
+    REPORT_REASON_SPAM: _ReportReason.ValueType  # 1
+    REPORT_REASON_HARASSMENT: _ReportReason.ValueType  # 2
+    REPORT_REASON_THREAT: _ReportReason.ValueType  # 3
+    REPORT_REASON_ILLEGAL: _ReportReason.ValueType  # 4
+    REPORT_REASON_IMPERSONATION: _ReportReason.ValueType  # 5
+    REPORT_REASON_OTHER: _ReportReason.ValueType  # 6
+
+class ReportReason(_ReportReason, metaclass=_ReportReasonEnumTypeWrapper): ...
+
+REPORT_REASON_UNSPECIFIED: ReportReason.ValueType  # 0
+REPORT_REASON_SPAM: ReportReason.ValueType  # 1
+REPORT_REASON_HARASSMENT: ReportReason.ValueType  # 2
+REPORT_REASON_THREAT: ReportReason.ValueType  # 3
+REPORT_REASON_ILLEGAL: ReportReason.ValueType  # 4
+REPORT_REASON_IMPERSONATION: ReportReason.ValueType  # 5
+REPORT_REASON_OTHER: ReportReason.ValueType  # 6
+Global___ReportReason: _TypeAlias = ReportReason  # noqa: Y015
+
 @_typing.final
 class GetServerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -824,6 +849,175 @@ class SetBlockedRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetBlockedRequest: _TypeAlias = SetBlockedRequest  # noqa: Y015
+
+@_typing.final
+class DeleteAccountRequest(_message.Message):
+    """The account and all that hangs on it is forgotten; its id is never given again (K9)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NONCE_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    nonce: _builtins.bytes
+    """of GetNonce, for the calling device"""
+    signature: _builtins.bytes
+    """XEdDSA by the identity key over
+    "signet-delete-v1" ‖ server name (UTF-8) ‖ user_id (16) ‖ device_id (one byte) ‖ nonce.
+    """
+    def __init__(
+        self,
+        *,
+        nonce: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAccountRequest: _TypeAlias = DeleteAccountRequest  # noqa: Y015
+
+@_typing.final
+class DeletedAccount(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeletedAccount: _TypeAlias = DeletedAccount  # noqa: Y015
+
+@_typing.final
+class ChangeIdentityRequest(_message.Message):
+    """The calling device stays; the account's others are removed, and all who know it are told (K9)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NONCE_FIELD_NUMBER: _builtins.int
+    IDENTITY_KEY_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    POSSESSION_FIELD_NUMBER: _builtins.int
+    nonce: _builtins.bytes
+    """of GetNonce, for the calling device"""
+    identity_key: _builtins.bytes
+    """the new one"""
+    signature: _builtins.bytes
+    """XEdDSA by the identity key before over "signet-identity-v1" ‖ server name (UTF-8) ‖ user_id (16) ‖
+    device_id (one byte) ‖ identity_key ‖ nonce.
+    """
+    possession: _builtins.bytes
+    """the same, by the new one"""
+    @_builtins.property
+    def keys(self) -> Global___UploadKeysRequest:
+        """all kinds, signed by the new one; they replace all that is stored"""
+
+    def __init__(
+        self,
+        *,
+        nonce: _builtins.bytes = ...,
+        identity_key: _builtins.bytes = ...,
+        keys: Global___UploadKeysRequest | None = ...,
+        signature: _builtins.bytes = ...,
+        possession: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity_key", b"identity_key", "keys", b"keys", "nonce", b"nonce", "possession", b"possession", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeIdentityRequest: _TypeAlias = ChangeIdentityRequest  # noqa: Y015
+
+@_typing.final
+class ExportAccountRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportAccountRequest: _TypeAlias = ExportAccountRequest  # noqa: Y015
+
+@_typing.final
+class AccountExport(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JSON_FIELD_NUMBER: _builtins.int
+    json: _builtins.bytes
+    """all that the server holds on the caller; docs/account.md says what is in it"""
+    def __init__(
+        self,
+        *,
+        json: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["json", b"json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountExport: _TypeAlias = AccountExport  # noqa: Y015
+
+@_typing.final
+class ReportRequest(_message.Message):
+    """Without content: nobody at the server can read what was written, and nobody shows it there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    MESSAGE_IDS_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.bytes
+    reason: Global___ReportReason.ValueType
+    messages: _builtins.int
+    """how many it is about, by the reporter's count"""
+    @_builtins.property
+    def message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """those that the reporter names; at most 20"""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.bytes = ...,
+        reason: Global___ReportReason.ValueType = ...,
+        messages: _builtins.int = ...,
+        message_ids: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_ids", b"message_ids", "messages", b"messages", "reason", b"reason", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportRequest: _TypeAlias = ReportRequest  # noqa: Y015
+
+@_typing.final
+class Reported(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reported: _TypeAlias = Reported  # noqa: Y015
 
 @_typing.final
 class ChangeGroupRequest(_message.Message):

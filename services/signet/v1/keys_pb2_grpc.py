@@ -104,6 +104,26 @@ class KeysStub:
                 request_serializer=signet_dot_v1_dot_keys__pb2.SetBlockedRequest.SerializeToString,
                 response_deserializer=signet_dot_v1_dot_keys__pb2.Account.FromString,
                 _registered_method=True)
+        self.DeleteAccount = channel.unary_unary(
+                '/signet.v1.Keys/DeleteAccount',
+                request_serializer=signet_dot_v1_dot_keys__pb2.DeleteAccountRequest.SerializeToString,
+                response_deserializer=signet_dot_v1_dot_keys__pb2.DeletedAccount.FromString,
+                _registered_method=True)
+        self.ChangeIdentity = channel.unary_unary(
+                '/signet.v1.Keys/ChangeIdentity',
+                request_serializer=signet_dot_v1_dot_keys__pb2.ChangeIdentityRequest.SerializeToString,
+                response_deserializer=signet_dot_v1_dot_keys__pb2.Token.FromString,
+                _registered_method=True)
+        self.ExportAccount = channel.unary_unary(
+                '/signet.v1.Keys/ExportAccount',
+                request_serializer=signet_dot_v1_dot_keys__pb2.ExportAccountRequest.SerializeToString,
+                response_deserializer=signet_dot_v1_dot_keys__pb2.AccountExport.FromString,
+                _registered_method=True)
+        self.Report = channel.unary_unary(
+                '/signet.v1.Keys/Report',
+                request_serializer=signet_dot_v1_dot_keys__pb2.ReportRequest.SerializeToString,
+                response_deserializer=signet_dot_v1_dot_keys__pb2.Reported.FromString,
+                _registered_method=True)
         self.RenameDevice = channel.unary_unary(
                 '/signet.v1.Keys/RenameDevice',
                 request_serializer=signet_dot_v1_dot_keys__pb2.RenameDeviceRequest.SerializeToString,
@@ -254,6 +274,30 @@ class KeysServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetBlocked(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAccount(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeIdentity(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportAccount(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Report(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -410,6 +454,26 @@ def add_KeysServicer_to_server(servicer, server):
                     servicer.SetBlocked,
                     request_deserializer=signet_dot_v1_dot_keys__pb2.SetBlockedRequest.FromString,
                     response_serializer=signet_dot_v1_dot_keys__pb2.Account.SerializeToString,
+            ),
+            'DeleteAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAccount,
+                    request_deserializer=signet_dot_v1_dot_keys__pb2.DeleteAccountRequest.FromString,
+                    response_serializer=signet_dot_v1_dot_keys__pb2.DeletedAccount.SerializeToString,
+            ),
+            'ChangeIdentity': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeIdentity,
+                    request_deserializer=signet_dot_v1_dot_keys__pb2.ChangeIdentityRequest.FromString,
+                    response_serializer=signet_dot_v1_dot_keys__pb2.Token.SerializeToString,
+            ),
+            'ExportAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportAccount,
+                    request_deserializer=signet_dot_v1_dot_keys__pb2.ExportAccountRequest.FromString,
+                    response_serializer=signet_dot_v1_dot_keys__pb2.AccountExport.SerializeToString,
+            ),
+            'Report': grpc.unary_unary_rpc_method_handler(
+                    servicer.Report,
+                    request_deserializer=signet_dot_v1_dot_keys__pb2.ReportRequest.FromString,
+                    response_serializer=signet_dot_v1_dot_keys__pb2.Reported.SerializeToString,
             ),
             'RenameDevice': grpc.unary_unary_rpc_method_handler(
                     servicer.RenameDevice,
@@ -855,6 +919,114 @@ class Keys:
             '/signet.v1.Keys/SetBlocked',
             signet_dot_v1_dot_keys__pb2.SetBlockedRequest.SerializeToString,
             signet_dot_v1_dot_keys__pb2.Account.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.v1.Keys/DeleteAccount',
+            signet_dot_v1_dot_keys__pb2.DeleteAccountRequest.SerializeToString,
+            signet_dot_v1_dot_keys__pb2.DeletedAccount.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeIdentity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.v1.Keys/ChangeIdentity',
+            signet_dot_v1_dot_keys__pb2.ChangeIdentityRequest.SerializeToString,
+            signet_dot_v1_dot_keys__pb2.Token.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.v1.Keys/ExportAccount',
+            signet_dot_v1_dot_keys__pb2.ExportAccountRequest.SerializeToString,
+            signet_dot_v1_dot_keys__pb2.AccountExport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Report(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.v1.Keys/Report',
+            signet_dot_v1_dot_keys__pb2.ReportRequest.SerializeToString,
+            signet_dot_v1_dot_keys__pb2.Reported.FromString,
             options,
             channel_credentials,
             insecure,

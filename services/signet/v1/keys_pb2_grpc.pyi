@@ -50,6 +50,10 @@ class KeysStub:
     UpdateAccount: _grpc.UnaryUnaryMultiCallable[_keys_pb2.UpdateAccountRequest, _keys_pb2.Account]
     RemoveDevice: _grpc.UnaryUnaryMultiCallable[_keys_pb2.RemoveDeviceRequest, _keys_pb2.Account]
     SetBlocked: _grpc.UnaryUnaryMultiCallable[_keys_pb2.SetBlockedRequest, _keys_pb2.Account]
+    DeleteAccount: _grpc.UnaryUnaryMultiCallable[_keys_pb2.DeleteAccountRequest, _keys_pb2.DeletedAccount]
+    ChangeIdentity: _grpc.UnaryUnaryMultiCallable[_keys_pb2.ChangeIdentityRequest, _keys_pb2.Token]
+    ExportAccount: _grpc.UnaryUnaryMultiCallable[_keys_pb2.ExportAccountRequest, _keys_pb2.AccountExport]
+    Report: _grpc.UnaryUnaryMultiCallable[_keys_pb2.ReportRequest, _keys_pb2.Reported]
     RenameDevice: _grpc.UnaryUnaryMultiCallable[_keys_pb2.RenameDeviceRequest, _keys_pb2.Account]
     RenewDevice: _grpc.UnaryUnaryMultiCallable[_keys_pb2.RenewDeviceRequest, _keys_pb2.Token]
     OpenLink: _grpc.UnaryUnaryMultiCallable[_keys_pb2.OpenLinkRequest, _keys_pb2.OpenedLink]
@@ -83,6 +87,10 @@ class KeysAsyncStub(KeysStub):
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_keys_pb2.UpdateAccountRequest, _keys_pb2.Account]  # type: ignore[assignment]
     RemoveDevice: _aio.UnaryUnaryMultiCallable[_keys_pb2.RemoveDeviceRequest, _keys_pb2.Account]  # type: ignore[assignment]
     SetBlocked: _aio.UnaryUnaryMultiCallable[_keys_pb2.SetBlockedRequest, _keys_pb2.Account]  # type: ignore[assignment]
+    DeleteAccount: _aio.UnaryUnaryMultiCallable[_keys_pb2.DeleteAccountRequest, _keys_pb2.DeletedAccount]  # type: ignore[assignment]
+    ChangeIdentity: _aio.UnaryUnaryMultiCallable[_keys_pb2.ChangeIdentityRequest, _keys_pb2.Token]  # type: ignore[assignment]
+    ExportAccount: _aio.UnaryUnaryMultiCallable[_keys_pb2.ExportAccountRequest, _keys_pb2.AccountExport]  # type: ignore[assignment]
+    Report: _aio.UnaryUnaryMultiCallable[_keys_pb2.ReportRequest, _keys_pb2.Reported]  # type: ignore[assignment]
     RenameDevice: _aio.UnaryUnaryMultiCallable[_keys_pb2.RenameDeviceRequest, _keys_pb2.Account]  # type: ignore[assignment]
     RenewDevice: _aio.UnaryUnaryMultiCallable[_keys_pb2.RenewDeviceRequest, _keys_pb2.Token]  # type: ignore[assignment]
     OpenLink: _aio.UnaryUnaryMultiCallable[_keys_pb2.OpenLinkRequest, _keys_pb2.OpenedLink]  # type: ignore[assignment]
@@ -197,6 +205,34 @@ class KeysServicer(metaclass=_abc_1.ABCMeta):
         request: _keys_pb2.SetBlockedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_keys_pb2.Account, _abc.Awaitable[_keys_pb2.Account]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteAccount(
+        self,
+        request: _keys_pb2.DeleteAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.DeletedAccount, _abc.Awaitable[_keys_pb2.DeletedAccount]]: ...
+
+    @_abc_1.abstractmethod
+    def ChangeIdentity(
+        self,
+        request: _keys_pb2.ChangeIdentityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.Token, _abc.Awaitable[_keys_pb2.Token]]: ...
+
+    @_abc_1.abstractmethod
+    def ExportAccount(
+        self,
+        request: _keys_pb2.ExportAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.AccountExport, _abc.Awaitable[_keys_pb2.AccountExport]]: ...
+
+    @_abc_1.abstractmethod
+    def Report(
+        self,
+        request: _keys_pb2.ReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.Reported, _abc.Awaitable[_keys_pb2.Reported]]: ...
 
     @_abc_1.abstractmethod
     def RenameDevice(

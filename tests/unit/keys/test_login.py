@@ -168,7 +168,7 @@ async def test_a_token_of_a_removed_device_is_refused(service: Service) -> None:
 async def test_a_token_of_a_deleted_account_is_refused(service: Service) -> None:
     done = await service.register(NewPerson())
     await service.keys.accounts.delete(done.user)
-    assert await token_refused(service, done.token.token) is Code.DEVICE_REMOVED
+    assert await token_refused(service, done.token.token) is Code.ACCOUNT_DELETED
     assert service.told.replacements == [(done.user, (1,))]
 
 

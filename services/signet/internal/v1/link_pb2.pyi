@@ -771,6 +771,140 @@ class TellRequest(_message.Message):
 Global___TellRequest: _TypeAlias = TellRequest  # noqa: Y015
 
 @_typing.final
+class HoldRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    user: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        user: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldRequest: _TypeAlias = HoldRequest  # noqa: Y015
+
+@_typing.final
+class HoldResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOT_OWNER_FIELD_NUMBER: _builtins.int
+    INBOXES_FIELD_NUMBER: _builtins.int
+    PRESENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def not_owner(self) -> Global___NotOwner:
+        """set: the rest says nothing"""
+
+    @_builtins.property
+    def inboxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldInbox]: ...
+    @_builtins.property
+    def presence(self) -> Global___HeldPresence:
+        """absent: there is no record"""
+
+    def __init__(
+        self,
+        *,
+        not_owner: Global___NotOwner | None = ...,
+        inboxes: _abc.Iterable[Global___HeldInbox] | None = ...,
+        presence: Global___HeldPresence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["not_owner", b"not_owner", "presence", b"presence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inboxes", b"inboxes", "not_owner", b"not_owner", "presence", b"presence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldResponse: _TypeAlias = HoldResponse  # noqa: Y015
+
+@_typing.final
+class HeldInbox(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    SENDERS_FIELD_NUMBER: _builtins.int
+    OLDEST_MS_FIELD_NUMBER: _builtins.int
+    ATTACHED_FIELD_NUMBER: _builtins.int
+    device: _builtins.int
+    items: _builtins.int
+    size: _builtins.int
+    """bytes"""
+    oldest_ms: _builtins.int
+    attached: _builtins.bool
+    @_builtins.property
+    def senders(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldSender]: ...
+    def __init__(
+        self,
+        *,
+        device: _builtins.int = ...,
+        items: _builtins.int = ...,
+        size: _builtins.int = ...,
+        senders: _abc.Iterable[Global___HeldSender] | None = ...,
+        oldest_ms: _builtins.int = ...,
+        attached: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attached", b"attached", "device", b"device", "items", b"items", "oldest_ms", b"oldest_ms", "senders", b"senders", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldInbox: _TypeAlias = HeldInbox  # noqa: Y015
+
+@_typing.final
+class HeldSender(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    user: _builtins.bytes
+    messages: _builtins.int
+    def __init__(
+        self,
+        *,
+        user: _builtins.bytes = ...,
+        messages: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldSender: _TypeAlias = HeldSender  # noqa: Y015
+
+@_typing.final
+class HeldPresence(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    LAST_SEEN_MS_FIELD_NUMBER: _builtins.int
+    GATEWAY_FIELD_NUMBER: _builtins.int
+    status: _messaging_pb2.PresenceStatus.ValueType
+    last_seen_ms: _builtins.int
+    gateway: _builtins.str
+    def __init__(
+        self,
+        *,
+        status: _messaging_pb2.PresenceStatus.ValueType = ...,
+        last_seen_ms: _builtins.int = ...,
+        gateway: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gateway", b"gateway", "last_seen_ms", b"last_seen_ms", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldPresence: _TypeAlias = HeldPresence  # noqa: Y015
+
+@_typing.final
 class TellResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

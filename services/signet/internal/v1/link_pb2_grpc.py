@@ -122,6 +122,11 @@ class PeerStub:
                 request_serializer=signet_dot_internal_dot_v1_dot_link__pb2.TellRequest.SerializeToString,
                 response_deserializer=signet_dot_internal_dot_v1_dot_link__pb2.TellResponse.FromString,
                 _registered_method=True)
+        self.Hold = channel.unary_unary(
+                '/signet.internal.v1.Peer/Hold',
+                request_serializer=signet_dot_internal_dot_v1_dot_link__pb2.HoldRequest.SerializeToString,
+                response_deserializer=signet_dot_internal_dot_v1_dot_link__pb2.HoldResponse.FromString,
+                _registered_method=True)
 
 
 class PeerServicer:
@@ -149,6 +154,13 @@ class PeerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Hold(self, request, context):
+        """What is held of a user here, for them alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PeerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -166,6 +178,11 @@ def add_PeerServicer_to_server(servicer, server):
                     servicer.Tell,
                     request_deserializer=signet_dot_internal_dot_v1_dot_link__pb2.TellRequest.FromString,
                     response_serializer=signet_dot_internal_dot_v1_dot_link__pb2.TellResponse.SerializeToString,
+            ),
+            'Hold': grpc.unary_unary_rpc_method_handler(
+                    servicer.Hold,
+                    request_deserializer=signet_dot_internal_dot_v1_dot_link__pb2.HoldRequest.FromString,
+                    response_serializer=signet_dot_internal_dot_v1_dot_link__pb2.HoldResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -250,6 +267,33 @@ class Peer:
             '/signet.internal.v1.Peer/Tell',
             signet_dot_internal_dot_v1_dot_link__pb2.TellRequest.SerializeToString,
             signet_dot_internal_dot_v1_dot_link__pb2.TellResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Hold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.internal.v1.Peer/Hold',
+            signet_dot_internal_dot_v1_dot_link__pb2.HoldRequest.SerializeToString,
+            signet_dot_internal_dot_v1_dot_link__pb2.HoldResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,6 +61,8 @@ class PeerStub:
     """Shards that were released for this router: take them now (L6). A hint."""
     Tell: _grpc.UnaryUnaryMultiCallable[_link_pb2.TellRequest, _link_pb2.TellResponse]
     """A user has changed in the directory; durable where it must be."""
+    Hold: _grpc.UnaryUnaryMultiCallable[_link_pb2.HoldRequest, _link_pb2.HoldResponse]
+    """What is held of a user here, for them alone."""
 
 @_typing.type_check_only
 class PeerAsyncStub(PeerStub):
@@ -73,6 +75,8 @@ class PeerAsyncStub(PeerStub):
     """Shards that were released for this router: take them now (L6). A hint."""
     Tell: _aio.UnaryUnaryMultiCallable[_link_pb2.TellRequest, _link_pb2.TellResponse]  # type: ignore[assignment]
     """A user has changed in the directory; durable where it must be."""
+    Hold: _aio.UnaryUnaryMultiCallable[_link_pb2.HoldRequest, _link_pb2.HoldResponse]  # type: ignore[assignment]
+    """What is held of a user here, for them alone."""
 
 class PeerServicer(metaclass=_abc_1.ABCMeta):
     """To the owner of a shard, from another owner and from keys."""
@@ -100,5 +104,13 @@ class PeerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_link_pb2.TellResponse, _abc.Awaitable[_link_pb2.TellResponse]]:
         """A user has changed in the directory; durable where it must be."""
+
+    @_abc_1.abstractmethod
+    def Hold(
+        self,
+        request: _link_pb2.HoldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_link_pb2.HoldResponse, _abc.Awaitable[_link_pb2.HoldResponse]]:
+        """What is held of a user here, for them alone."""
 
 def add_PeerServicer_to_server(servicer: PeerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
