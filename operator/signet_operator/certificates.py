@@ -53,7 +53,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class PodTrust:
-    """What a pod has said; '' nothing yet. `waits`: it does not run yet, maybe for its volumes."""
+    """What a pod has said; '' nothing yet. `waits`: it does not start, maybe for want of it."""
 
     tier: Tier
     bundle: str

@@ -241,10 +241,9 @@ def _refused(seen: Observed) -> list[Tell]:
 
 
 def _waits(pod: Object) -> bool:
-    """Kubernetes has begun to start it, and cannot yet: its volumes may be why."""
+    """Kubernetes has begun to start it, and it does not run: its volumes may be why."""
     found = (pod.get("status") or {}).get("containerStatuses") or ()
-    reasons = [((one.get("state") or {}).get("waiting") or {}).get("reason") for one in found]
-    return "ContainerCreating" in reasons
+    return any("waiting" in (one.get("state") or {}) for one in found)
 
 
 def _uids(objects: Iterable[Object]) -> frozenset[str]:

@@ -12,7 +12,10 @@ from typing import Any
 
 import aiohttp
 
+from signet_operator.desired.meta import tier_host
+from signet_operator.observe import Object, owned
 from signet_operator.observed import Report, Stage
+from signet_operator.spec import ClusterSpec
 
 ADMIN_PORT = 7403
 CALL_S = 3.0  # a pod that does not answer must not hold up its cluster
@@ -29,6 +32,23 @@ class Address:
     url: str
     server_name: str = ""
     tls: ssl.SSLContext | None = None
+
+
+def address_of(
+    spec: ClusterSpec, pod: Object, tls: ssl.SSLContext | None, *, template: str = ""
+) -> Address:
+    """Of a pod of a tier that has an IP. `template`: the operator's setting `admin_url`."""
+    meta, ip, tier = pod["metadata"], pod["status"]["podIP"], owned(pod)
+    host = f"[{ip}]" if ":" in ip else ip
+    if template:
+        named = {"ip": host, "pod": meta["name"], "tier": str(tier)}
+        of = {"cluster": spec.name, "namespace": spec.namespace}
+        return Address(meta["uid"], template.format(**named, **of))
+    if tls is None:
+        return Address(meta["uid"], f"http://{host}:{ADMIN_PORT}")
+    assert tier is not None  # only such are looked at
+    name = f"{meta['name']}.{tier_host(spec, tier)}"
+    return Address(meta["uid"], f"https://{host}:{ADMIN_PORT}", name, tls)
 
 
 class PodRefused(Exception):

@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 
 import kopf
 import structlog
@@ -13,14 +13,11 @@ from signet.telemetry.pages import Pages
 from signet_operator import handlers, health, kube
 from signet_operator.apply import Refused, Unavailable, Writer
 from signet_operator.cache import Cache, Key
-from signet_operator.desired.meta import tier_host
 from signet_operator.leader import KubernetesLease, Leader
 from signet_operator.look import Budget, Looker
-from signet_operator.observe import Object, owned
-from signet_operator.pods import ADMIN_PORT, Address, PodRefused, Pods
+from signet_operator.pods import PodRefused, Pods, address_of
 from signet_operator.reconciler import Reconciler
 from signet_operator.settings import OperatorSettings
-from signet_operator.spec import ClusterSpec
 
 log = structlog.get_logger()
 
@@ -78,7 +75,7 @@ class Operator:
             pods,
             writer,
             operator_class=settings.operator_class,
-            address=self._address,
+            address=partial(address_of, template=settings.admin_url),
             leads=lambda: leader.leads,
             budget=Budget(settings.rollout_budget),
             look_s=settings.look_s,
@@ -96,21 +93,6 @@ class Operator:
         await asyncio.wait([self.watching], timeout=STOP_S)
         self.watching.cancel()
         await self._stack.aclose()
-
-    def _address(self, spec: ClusterSpec, pod: Object, tls: ssl.SSLContext | None) -> Address:
-        """Where a pod's admin port is."""
-        meta, ip = pod["metadata"], pod["status"]["podIP"]
-        if self._settings.admin_url:
-            named = {"ip": ip, "pod": meta["name"], "tier": str(owned(pod))}
-            of = {"cluster": spec.name, "namespace": spec.namespace}
-            return Address(meta["uid"], self._settings.admin_url.format(**named, **of))
-        host = f"[{ip}]" if ":" in ip else ip
-        if tls is None:
-            return Address(meta["uid"], f"http://{host}:{ADMIN_PORT}")
-        of_tier = owned(pod)
-        assert of_tier is not None  # only such are looked at
-        name = f"{meta['name']}.{tier_host(spec, of_tier)}"
-        return Address(meta["uid"], f"https://{host}:{ADMIN_PORT}", name, tls)
 
     def _wake_all(self) -> None:
         log.info("leads", clusters=len(self._cache.clusters()))

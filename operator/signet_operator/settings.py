@@ -2,9 +2,10 @@
 
 import socket
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from signet.telemetry.listening import ANY, all_of
 from signet.telemetry.logs import Format, Level
 
 PREFIX = "SIGNET_OPERATOR_"
@@ -29,7 +30,10 @@ class OperatorSettings(BaseSettings):
     lease_s: float = Field(
         default=15.0, ge=3, description="How long the lease of one that is gone stands."
     )
-    host: str = Field(default="0.0.0.0", description="Address of the pages.")  # noqa: S104
+    ip: str = Field(
+        default="", description="This pod's own address. Where it is of IPv6, `host` 0.0.0.0 is ::."
+    )
+    host: str = Field(default=ANY, validate_default=True, description="Address of the pages.")
     port: int = Field(default=8080, ge=0, le=65535, description="/healthz, /readyz, /metrics.")
     look_s: float = Field(
         default=15.0,
@@ -55,6 +59,11 @@ class OperatorSettings(BaseSettings):
     )
     log_format: Format = "auto"
     log_level: Level = "info"
+
+    @field_validator("host")
+    @classmethod
+    def _of_the_pods_family(cls, value: str, info: ValidationInfo) -> str:
+        return all_of(value, info.data.get("ip", ""))
 
     @property
     def watched(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 from signet.core import limits as bounds
 from signet.settings_files import PREFIX, BadSettings, TomlWithFiles, WithFiles
+from signet.telemetry.listening import all_of
 from signet.telemetry.logs import Format, Level
 
 __all__ = [
@@ -96,6 +97,11 @@ class Settings(BaseSettings):
         default_factory=lambda: data_home() / "signet-server",
         description="Folder of the embedded stores: inboxes, accounts, media, keys of the server."
         " Pods of one machine may share it.",
+    )
+    ip: str = Field(
+        "",
+        max_length=45,
+        description="This pod's own address. Where it is of IPv6, `host` `0.0.0.0` is `::`.",
     )
     host: str = Field(
         "127.0.0.1", description="Address to listen on. Others than this machine: `0.0.0.0`."
@@ -276,6 +282,11 @@ class Settings(BaseSettings):
         toml.secrets = SECRETS
         first = (WithFiles(settings_cls, one, SECRETS) for one in (init_settings, env_settings))
         return *first, toml
+
+    @field_validator("host")
+    @classmethod
+    def _of_the_pods_family(cls, value: str, info: ValidationInfo) -> str:
+        return all_of(value, info.data.get("ip", ""))
 
     @field_validator(*STORES)
     @classmethod

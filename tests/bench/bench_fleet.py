@@ -1,8 +1,9 @@
 """One operator and a fleet of clusters on nodes that run nothing (issue 5, "It must show" 3).
 
 Run by hand: `python -m tests.bench.bench_fleet [--clusters 300] [--rest 300]`. A control plane of
-its own with kwok, the operator's process, one server that is the admin port of every pod. What it
-prints is one table; `docs/kubernetes/fleet.md` says what each line means.
+its own with kwok, the operator's process, one server that is the admin port of every pod. It says
+every SAY_S how far it is, and prints the rows of a phase when it ends; `docs/kubernetes/fleet.md`
+says what each means. It ends with what it waits for, where nothing goes on any more (Stuck).
 """
 
 import argparse
@@ -32,8 +33,13 @@ from tests.support.lanes.server import LOOPBACK, Server, accepts, free_port
 NAMESPACES = 10
 PODS_A_NODE = 400
 AT_A_TIME = 50  # clusters in one `kubectl apply`
-POLL_S, SAMPLE_S = 2.0, 5.0
+POLL_S, SAMPLE_S, SAY_S = 2.0, 5.0, 15.0
+NAMED = 5  # clusters that are not as they were asked, of which the end says why
 MIB = 1 << 20
+
+
+class Stuck(Exception):
+    """Too long without another cluster that is as it was asked, or without the operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +89,28 @@ class Fleet:
         for first in range(0, self.count, AT_A_TIME):
             self.kube.apply(made[first : first + AT_A_TIME])
 
-    def settled(self, fewer: int = 0) -> int:
-        """How many clusters are Ready with the pods that they were asked for."""
+    def unsettled(self, fewer: int = 0) -> list[int]:
+        """The clusters that are not Ready with the pods that they were asked for."""
         fields = "{.status.phase} {.status.ready} {.status.tiers.gateway.replicas}"
         path = f"jsonpath={{range .items[*]}}{{.metadata.name}} {fields}{{'\\n'}}{{end}}"
         lines = self.kube.kubectl("get", CLUSTERS, "-A", "-o", path).splitlines()
         said = {line.split()[0]: line.split()[1:] for line in lines if line.split()}
-        return sum(
-            said.get(f"chat-{n}") == _when_settled(self.gateways(n) - fewer)
+        return [
+            n
             for n in range(self.count)
-        )
+            if said.get(f"chat-{n}") != _when_settled(self.gateways(n) - fewer)
+        ]
+
+    def why(self, number: int) -> str:
+        """What is said of one cluster, and its pods that do not run."""
+        where = ("-n", f"fleet-{number % NAMESPACES}")
+        path = "{range .status.conditions[*]}{.type}={.status} {.reason}: {.message}; {end}"
+        shown = ("-o", f"jsonpath={path}")
+        said = self.kube.kubectl("get", CLUSTERS, f"chat-{number}", *where, *shown)
+        label = f"app.kubernetes.io/instance=chat-{number}"
+        pods = self.kube.kubectl("get", "pods", *where, "-l", label, "--no-headers")
+        odd = [line for line in pods.splitlines() if " Running " not in line]
+        return f"chat-{number}: {said or 'no status'}\n  pods that do not run: {odd or 'none'}"
 
     # --- the operator ---------------------------------------------------------------------------
 
@@ -123,17 +141,49 @@ def _when_settled(gateways: int) -> list[str]:
 # --- what is measured ----------------------------------------------------------------------------
 
 
-async def until_settled(fleet: Fleet, within_s: float, fewer: int = 0) -> float:
-    """Seconds until every cluster is as it was asked. Raises TimeoutError."""
-    began = time.monotonic()
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds for a phase, and without another cluster that is as it was asked."""
+
+    within: float
+    stalled: float
+
+
+async def until_settled(fleet: Fleet, patience: Patience, fewer: int = 0) -> float:
+    """Seconds until every cluster is as it was asked. Raises Stuck."""
+    began = moved = said = time.monotonic()
+    left = fleet.count
     while True:
-        done = await asyncio.to_thread(fleet.settled, fewer)
-        passed = time.monotonic() - began
-        if done == fleet.count:
-            return passed
-        if passed > within_s:
-            raise TimeoutError(f"{done} of {fleet.count} after {passed:.0f} s")
+        missing = await asyncio.to_thread(fleet.unsettled, fewer)
+        now = time.monotonic()
+        if not missing:
+            return now - began
+        if len(missing) < left:
+            left, moved = len(missing), now
+        if now - began > patience.within or now - moved > patience.stalled:
+            raise await asyncio.to_thread(_stuck, fleet, missing, now - began, now - moved)
+        if now - said > SAY_S:
+            said = now
+            print(f"  {await asyncio.to_thread(_progress, fleet, left, now - began)}", flush=True)
         await asyncio.sleep(POLL_S)
+
+
+def _progress(fleet: Fleet, left: int, passed: float) -> str:
+    """Raises Stuck: nobody operates."""
+    if fleet.process.status() == psutil.STATUS_ZOMBIE:
+        raise Stuck("the operator has ended")
+    now = fleet.sample()
+    used = f"CPU {now.cpu_s:.0f} s, {now.rss / MIB:.0f} MiB"
+    return (
+        f"{passed:.0f} s: {fleet.count - left} of {fleet.count} clusters; operator: {used},"
+        f" {now.looks:.0f} looks, {now.writes:.0f} writes"
+    )
+
+
+def _stuck(fleet: Fleet, missing: Sequence[int], passed: float, still: float) -> Stuck:
+    why = "\n".join(fleet.why(number) for number in missing[:NAMED])
+    done = fleet.count - len(missing)
+    return Stuck(f"{done} of {fleet.count} after {passed:.0f} s, the last {still:.0f} s ago\n{why}")
 
 
 async def phase(fleet: Fleet, work: Callable[[], Awaitable[float]]) -> tuple[float, Sample, Sample]:
@@ -191,9 +241,8 @@ def rows_at_rest(samples: Sequence[Sample], calls: int) -> list[tuple[str, str]]
 
 
 def show(table: Sequence[tuple[str, str]]) -> None:
-    print("\n| what | measured |\n|---|---|")
     for name, value in table:
-        print(f"| {name} | {value} |")
+        print(f"| {name} | {value} |", flush=True)
 
 
 # --- the run -------------------------------------------------------------------------------------
@@ -234,25 +283,28 @@ def _namespace(name: str) -> Mapping[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
-async def measure(arguments: argparse.Namespace, fleet: Fleet) -> list[tuple[str, str]]:
+async def measure(arguments: argparse.Namespace, fleet: Fleet) -> None:
+    patience = Patience(arguments.within, arguments.stalled)
+
     async def made() -> float:
         began = time.monotonic()
         await asyncio.to_thread(fleet.apply)
         applied = time.monotonic() - began
-        return applied + await until_settled(fleet, arguments.within)
+        return applied + await until_settled(fleet, patience)
 
     async def shrunk() -> float:
         await asyncio.to_thread(fleet.apply, 1)
-        return await until_settled(fleet, arguments.within, 1)
+        return await until_settled(fleet, patience, 1)
 
-    table = rows("made", *await phase(fleet, made))
+    print("\n| what | measured |\n|---|---|", flush=True)
+    show(rows("made", *await phase(fleet, made)))
     await asyncio.sleep(arguments.settle)
     asked = fleet.pods.calls["pod"]
     samples = await rest(fleet, arguments.rest)
-    table += rows_at_rest(samples, fleet.pods.calls["pod"] - asked)
+    show(rows_at_rest(samples, fleet.pods.calls["pod"] - asked))
     drained = fleet.pods.calls["drain"]
-    table += rows("a gateway fewer each, drained", *await phase(fleet, shrunk))
-    return [*table, ("drains ordered", f"{fleet.pods.calls['drain'] - drained}")]
+    show(rows("a gateway fewer each, drained", *await phase(fleet, shrunk)))
+    show([("drains ordered", f"{fleet.pods.calls['drain'] - drained}")])
 
 
 async def bench(arguments: argparse.Namespace) -> None:
@@ -263,8 +315,8 @@ async def bench(arguments: argparse.Namespace) -> None:
             fleet = await build(arguments, Path(name), stack)
             print(f"{fleet.count} clusters, {fleet.pods_asked} pods; load before {load:.1f}")
             try:
-                show(await measure(arguments, fleet))
-            except TimeoutError:
+                await measure(arguments, fleet)
+            except Exception:
                 print(fleet.operator.said()[-3000:])
                 raise
 
@@ -273,6 +325,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--clusters", type=int, default=300)
     parser.add_argument("--within", type=float, default=1_800.0, help="seconds for each phase")
+    parser.add_argument(
+        "--stalled", type=float, default=300.0, help="seconds without another cluster that is right"
+    )
     parser.add_argument("--settle", type=float, default=60.0, help="seconds before the rest")
     parser.add_argument("--rest", type=float, default=300.0, help="seconds at rest")
     asyncio.run(bench(parser.parse_args()))

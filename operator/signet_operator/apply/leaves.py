@@ -3,8 +3,8 @@
 Whether one is as it was written is asked without its content: a patch that changes nothing, as a
 dry run, is answered with who owns which key of `data` (managedFields); whoever changes one owns it.
 
-- F1 Each is asked for every CHECK_S; sooner while a pod of its tier shows another certificate, or
-  waits for its volumes.
+- F1 Each is asked for every CHECK_S, and every SUSPECT_S while a pod of its tier shows another
+  certificate, or does not start.
 - F2 One that is gone, or whose keys are not the operator's any more, is made anew.
 - F3 One that the API does not let the operator write is said, and tried again at the next check.
 """
@@ -22,8 +22,9 @@ from signet_operator.desired import secret
 from signet_operator.names import Tier
 from signet_operator.spec import ClusterSpec
 
-CHECK_S = 600.0  # between questions after one Secret. Raise: a change is noticed later
-SUSPECT_S = 60.0  # … while a pod gives reason to ask: kubelets bring a new one within so long
+# Seconds between questions after one Secret. Raise: what no pod has met yet is noticed later.
+CHECK_S = 3600.0
+SUSPECT_S = 60.0  # … while a pod gives reason to ask; kubelets take as long to bring a new one
 
 
 @dataclass(slots=True)

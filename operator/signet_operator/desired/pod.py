@@ -159,7 +159,7 @@ def environment(spec: ClusterSpec, tier: Tier) -> list[Object]:
         plain[f"SIGNET_{key.upper()}_FILE"] = f"{SHARED}/{key}"
     return [
         _field("SIGNET_NAME", "metadata.name"),
-        *([_field("SIGNET_IP", "status.podIP")] if tier is Tier.PUSH else []),
+        _field("SIGNET_IP", "status.podIP"),
         *({"name": name, "value": value} for name, value in plain.items()),
     ]
 

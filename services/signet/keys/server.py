@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from signet.keys.media_door import with_door
 from signet.keys.proxies import Proxies, behind
 from signet.keys.rest import create_app
 from signet.keys.service import Keys
+from signet.telemetry.listening import listen
 
 # A port that is taken is an error, not shared; a message is as large as a body of REST.
 _GRPC_OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MAX_BODY))
@@ -83,7 +83,7 @@ class KeysServer:
             SignetError: STORE_UNAVAILABLE.
         """
         await self._keys.ready()
-        listening = socket.create_server((self._host, self._rest_port), backlog=512)
+        listening = listen(self._host, self._rest_port, backlog=512)
         bound = listening.getsockname()
         self.rest = Address(bound[0], bound[1])
         config = uvicorn.Config(

@@ -76,6 +76,7 @@ def test_two_replicas_of_which_one_leads() -> None:
     assert deployment["spec"]["replicas"] == 2
     assert deployment["metadata"]["name"] == "signet-operator"
     assert environment()["SIGNET_OPERATOR_LEASE"] == "signet-operator"
+    assert environment()["SIGNET_OPERATOR_IP"] == "(from the pod)"
 
 
 @pytest.mark.parametrize("probe", ["startupProbe", "livenessProbe", "readinessProbe"])

@@ -2,13 +2,16 @@
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from signet.pod.listening import PortTaken, address, check_free
+from signet.settings import Settings
 from signet.telemetry.listening import listen
+from signet_operator.settings import OperatorSettings
 from tests.support.gateways import world
 from tests.support.small_service import SmallService
 from tests.unit.pod.test_pod import running
@@ -45,6 +48,25 @@ async def test_a_pod_listens_and_is_dialled_at_an_address_of_either_family(
         assert pod.listens["admin"].startswith(f"http://{address((host, 0))[:-1]}")
         assert (await admin.get("/v1/pod")).status_code == 200
         assert pod.advertised(7404) == address((host, 7404))
+
+
+@pytest.mark.parametrize(
+    ("ip", "host", "listens"),
+    [
+        ("10.0.0.7", "0.0.0.0", "0.0.0.0"),
+        ("fd00::7", "0.0.0.0", "::"),
+        ("fd00::7", "127.0.0.1", "127.0.0.1"),
+        ("", "0.0.0.0", "0.0.0.0"),
+    ],
+)
+def test_a_pod_listens_at_all_addresses_of_the_family_of_its_own(
+    ip: str, host: str, listens: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"ip": ip, "host": host}
+    assert Settings(**asked).host == listens
+    monkeypatch.setenv("SIGNET_OPERATOR_IP", ip)
+    monkeypatch.setenv("SIGNET_OPERATOR_HOST", host)
+    assert OperatorSettings(**{}).host == listens
 
 
 @pytest.mark.parametrize("host", LOOPBACKS)
