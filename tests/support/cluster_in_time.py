@@ -17,6 +17,7 @@ from signet.adapters.members_memory import MemoryMembers
 from signet.adapters.presence_memory import MemoryPresence
 from signet.core import limits
 from signet.core.drain import Order
+from signet.core.groups import GroupCopy
 from signet.core.ids import Incarnation, ShardId, UserId
 from signet.core.link import (
     Acked,
@@ -40,7 +41,7 @@ from signet.router.router import Router
 from tests.support.bad_links import Life
 from tests.support.gateways import SERVER, Keys
 from tests.support.troubled_inbox import Rows, TroubledInbox
-from tests.support.troubled_users import TroubledUsers
+from tests.support.troubled_users import TroubledGroups, TroubledUsers
 
 SHARDS = 8
 USERS = [UserId(name.ljust(16, b"_")) for name in (b"alice", b"bob", b"carol")]
@@ -187,6 +188,22 @@ class Neighbours:
                 raise StoreUnavailable("the owner does not answer") from None
         raise StoreUnavailable(f"nobody owns shard {shard}")
 
+    async def fan_out(self, shard: ShardId, copies: Sequence[GroupCopy]) -> None:
+        for life in list(self.world.routers.values()):
+            await asyncio.sleep(DELAY)
+            if life.over or self.world.chance.random() < 0.1 * self.world.trouble:
+                continue
+            taking = life.router.fan_out(copies)
+            try:
+                refused, later = await asyncio.wait_for(taking, limits.PEER_TIMEOUT)
+            except TimeoutError:
+                raise StoreUnavailable("the owner does not answer") from None
+            if later or self.world.chance.random() < 0.1 * self.world.trouble:
+                raise StoreUnavailable("the owner has not taken it, or its answer is lost")
+            if not refused:
+                return
+        raise StoreUnavailable(f"nobody owns shard {shard}")
+
     async def offer(self, taker: Incarnation, shards: Sequence[ShardId]) -> None:
         for life in self.world.routers.values():
             if not life.over and life.router.incarnation == taker:
@@ -217,6 +234,7 @@ class Cluster:
         self.users = TroubledUsers(self.chance)
         for user in USERS:
             self.users.add(user)
+        self.groups = TroubledGroups(self.users)
         self.users.written |= {(one, other) for one in USERS for other in USERS}
 
     async def up(self, names: Sequence[str], gateways: int) -> None:
@@ -270,6 +288,7 @@ class Cluster:
             name=name,
             members=self.members,
             peers=Neighbours(self),
+            groups=self.groups,
             shards=SHARDS,
             lost=lost,
             now_ms=lambda: 1_700_000_000_000 + int(self.loop.time() * 1000),

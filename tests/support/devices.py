@@ -16,6 +16,7 @@ from signet.core.link import (
     Content,
     Detach,
     Drop,
+    GroupSend,
     Push,
     ReadAfter,
     Send,
@@ -118,6 +119,15 @@ class Device:
         send = Send(identifier, to, ordinal, first, contents, digest, fleeting, urgent, quiet)
         self._submit(to, Submit(self._tickets, self.address, send))
         return identifier
+
+    def send_group(
+        self,
+        send: GroupSend,
+    ) -> MessageId:
+        """Bring a send to the owner of its group's shard."""
+        self._tickets += 1
+        self._submit(send.to, Submit(self._tickets, self.address, send))
+        return send.message_id
 
     async def sent(self, to: UserId, ordinal: int, text: bytes = b"hello") -> Answer:
         """Send, and wait for the answer."""

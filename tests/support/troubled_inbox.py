@@ -100,6 +100,9 @@ class TroubledInbox:
     ) -> Page:
         return await self._read(lambda db: sql.page(db, device, after, items, size, now_ms))
 
+    async def logs(self, shards: Sequence[ShardId]) -> Sequence[DeviceId]:
+        return await self._read(lambda db: sql.logs(db, shards))
+
     async def newest(self, device: DeviceId, items: int, size: int) -> Sequence[Entry]:
         return await self._read(lambda db: sql.newest(db, device, items, size))
 

@@ -143,6 +143,9 @@ class SqliteInbox:
     async def newest(self, device: DeviceId, items: int, size: int) -> Sequence[Entry]:
         return await self._read(lambda db: sql.newest(db, device, items, size))
 
+    async def logs(self, shards: Sequence[ShardId]) -> Sequence[DeviceId]:
+        return await self._read(lambda db: sql.logs(db, shards))
+
     async def drop(
         self, shard: ShardId, epoch: Epoch, devices: Sequence[DeviceId], *, for_good: bool = False
     ) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from signet.adapters import sqlite_file
 from signet.core import limits
-from signet.core.ids import START, DeviceId, Epoch, Incarnation, Position, ShardId
+from signet.core.groups import LOG_DEVICE
+from signet.core.ids import START, DeviceId, Epoch, Incarnation, Position, ShardId, UserId
 from signet.ports.inbox import (
     Acknowledged,
     Batch,
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS inbox (
   acked_epoch INTEGER NOT NULL DEFAULT 0, acked_seq INTEGER NOT NULL DEFAULT 0,
   counter INTEGER NOT NULL DEFAULT 0, resumable TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (user, device)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS log ON inbox (device) WHERE device = 0;
 CREATE TABLE IF NOT EXISTS swept (
   user BLOB NOT NULL, device INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY (user, device)) WITHOUT ROWID;
@@ -178,6 +180,16 @@ def newest(db: sqlite3.Connection, device: DeviceId, items: int, size: int) -> l
         size -= len(body)
         entries.append(Entry(device, Position(epoch, seq), accepted_ms, body))
     return entries[::-1]
+
+
+def logs(db: sqlite3.Connection, shards: Sequence[ShardId]) -> list[DeviceId]:
+    wanted = set(shards)
+    rows = db.execute(
+        "SELECT user, shard FROM inbox WHERE device = ? AND (last_epoch, last_seq) >"
+        " (acked_epoch, acked_seq)",
+        (LOG_DEVICE,),
+    )
+    return [DeviceId(UserId(user), LOG_DEVICE) for user, shard in rows if shard in wanted]
 
 
 def _swept(db: sqlite3.Connection, device: DeviceId) -> Position:

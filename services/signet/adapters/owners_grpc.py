@@ -7,13 +7,14 @@ waits for a router goes into one call; what gathers meanwhile is the next one.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import grpc
 import structlog
 
+from signet.adapters.owners_calls import GatheredCalls
 from signet.core import limits
+from signet.core.groups import GroupCopy, GroupId, merged
 from signet.core.ids import Incarnation, ShardId, UserId
 from signet.core.link import NotOwner
 from signet.core.shards import place, shard_of
@@ -21,6 +22,7 @@ from signet.internal.v1 import link_pb2 as pb
 from signet.internal.v1 import link_pb2_grpc
 from signet.internal.v1.convert import read_not_owner
 from signet.internal.v1.held import read_held
+from signet.internal.v1.stored_groups import copy_message
 from signet.ports.holdings import Held
 from signet.ports.inbox import StoreUnavailable
 from signet.ports.members import Kind, Member, Members, State
@@ -39,22 +41,11 @@ OPTIONS = (
 )
 
 
-@dataclass(slots=True)
-class _Batch:
-    """What waits for one router, and who waits for it: the owner's refusals by shard."""
-
-    items: list[OwnersItem] = field(default_factory=list)
-    done: list["asyncio.Future[dict[ShardId, NotOwner]]"] = field(default_factory=list)
-    size: int = 0
-
-    def fail(self, error: StoreUnavailable) -> None:
-        for done in self.done:
-            if not done.done():
-                done.set_exception(error)
+Refused = dict[ShardId, NotOwner]
 
 
 class _Router:
-    """One router's address, with one call of items at a time."""
+    """One router's address, with one call of each kind at a time."""
 
     def __init__(self, address: str, credentials: grpc.ChannelCredentials | None) -> None:
         self.credentials = credentials
@@ -63,49 +54,24 @@ class _Router:
         else:
             self.channel = grpc.aio.secure_channel(address, credentials, options=OPTIONS)
         self.stub = link_pb2_grpc.PeerStub(self.channel)
-        self._waiting: list[_Batch] = [_Batch()]
-        self._task: asyncio.Task[None] | None = None
+        self.deliveries = GatheredCalls(self._deliver, lambda item: len(item.body))
+        self.copies = GatheredCalls(self._fan_out, lambda copy: copy.size)
 
-    async def deliver(self, items: Sequence[OwnersItem]) -> dict[ShardId, NotOwner]:
-        """Which shards it does not own. Raises StoreUnavailable."""
-        batch = self._waiting[-1]
-        if batch.size > limits.LINK_BATCH_BYTES // 4:
-            batch = _Batch()
-            self._waiting.append(batch)
-        done: asyncio.Future[dict[ShardId, NotOwner]] = asyncio.get_running_loop().create_future()
-        batch.items.extend(items)
-        batch.done.append(done)
-        batch.size += sum(len(item.body) for item in items)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._send(), name="owners-deliver")
-        return await done
+    async def _deliver(self, items: Sequence[OwnersItem]) -> Refused:
+        request = pb.DeliverRequest(items=map(_message, items))
+        answer = await self.stub.Deliver(request, timeout=limits.PEER_TIMEOUT)
+        return {ShardId(row.shard): read_not_owner(row) for row in answer.not_owner}
 
-    async def _send(self) -> None:
-        while self._waiting[0].items:
-            batch = self._waiting.pop(0)
-            if not self._waiting:
-                self._waiting.append(_Batch())
-            request = pb.DeliverRequest(items=map(_message, batch.items))
-            try:
-                answer = await self.stub.Deliver(request, timeout=limits.PEER_TIMEOUT)
-                refused = {ShardId(r.shard): read_not_owner(r) for r in answer.not_owner}
-            except grpc.aio.AioRpcError as error:
-                batch.fail(StoreUnavailable(f"the owner: {error.code().name}"))
-                continue
-            except BaseException:
-                batch.fail(StoreUnavailable("the owner is gone"))
-                raise
-            for done in batch.done:
-                if not done.done():
-                    done.set_result(refused)
+    async def _fan_out(self, copies: Sequence[GroupCopy]) -> tuple[Refused, set[int]]:
+        request = pb.FanOutRequest(copies=map(copy_message, merged(copies)))
+        answer = await self.stub.FanOut(request, timeout=limits.PEER_TIMEOUT)
+        refused = {ShardId(row.shard): read_not_owner(row) for row in answer.not_owner}
+        return refused, set(answer.later)
 
     async def close(self) -> None:
         """Whoever waits is told StoreUnavailable."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        for batch in self._waiting:
-            batch.fail(StoreUnavailable("the owner is gone"))
+        await self.deliveries.close()
+        await self.copies.close()
         await self.channel.close()
 
 
@@ -133,7 +99,18 @@ class OwnerChannels:
         """See ports/peers.Peers.deliver."""
 
         async def call(router: _Router) -> NotOwner | None:
-            return (await router.deliver(items)).get(shard)
+            return (await router.deliveries.bring(items)).get(shard)
+
+        await self.ask(shard, call)
+
+    async def fan_out(self, shard: ShardId, copies: Sequence[GroupCopy]) -> None:
+        """See ports/peers.Peers.fan_out."""
+
+        async def call(router: _Router) -> NotOwner | None:
+            refused, later = await router.copies.bring(copies)
+            if shard in later:
+                raise StoreUnavailable("the owner has not taken it yet")
+            return refused.get(shard)
 
         await self.ask(shard, call)
 
@@ -263,6 +240,11 @@ class OwnerChanges:
 
         await self._owners.ask(self._owners.shard(user), call)
         return read_held(user, answers[-1])
+
+    async def group_changed(self, group: GroupId) -> None:
+        """Raises StoreUnavailable: tell it again."""
+        what = pb.TellRequest.GroupChanged()
+        await self._tell(UserId(group), pb.TellRequest(user=group, group_changed=what))
 
     async def _tell(self, user: UserId, request: pb.TellRequest) -> None:
         async def call(router: _Router) -> NotOwner | None:

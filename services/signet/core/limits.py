@@ -85,8 +85,18 @@ GROUPS_WAITING_BYTES = 64 * MIB  # with GROUP_WAITING
 GROUP_RETRY_AFTER = 5.0  # what clients are told then
 # Copies that one call to the owner of a members' shard brings. Raise: fewer, longer calls.
 GROUP_COPIES = 64
+SHARED_COPIES = 1_000  # of a call for members that are in memory in the same router
+# How long an owner of members' shards takes for such a call; of what is not durable then it says so.
+# Raise: a shard that is slow delays the answer for others of the same call.
+GROUP_PATIENCE = 1.0
 # Groups in an owner's memory. Lower: more reads of the directory.
 REMEMBERED_GROUPS = 20_000
+# How long an answer waits for a message that it answers and that is on its way once more. Raise:
+# answers come later where a key was lost. Lower: they stand before what they answer.
+HOLD_ANSWERS = 3.0
+# Sender keys that a client puts into one GroupSend: about 2.2 KiB each with a first message's keys.
+# Raise: over MAX_FRAME. Lower: more sends before the first message of a large group.
+GROUP_KEYS = 180
 # Changes of a group in one answer of keys.
 GROUP_CHANGES_PAGE = 100
 
@@ -257,12 +267,6 @@ REPORTS_OF_ONE_A_DAY = 3  # with REPORTS_A_DAY
 EXPORTS_A_DAY = 10  # of an account. Raise: each reads all rows of it, and its inboxes
 MAX_REPORTED_IDS = 20  # message ids that a report names
 MAX_REPORTED_MESSAGES = 1_000_000  # what a reporter may count
-# Reports of abuse that one account makes, and those that it makes of the same person. Raise: whoever
-# means harm fills the operator's trail with more of them.
-REPORTS_A_DAY = 20
-REPORTS_OF_ONE_A_DAY = 3  # with REPORTS_A_DAY
-MAX_REPORTED_IDS = 20  # message ids that a report names
-MAX_REPORTED_MESSAGES = 1_000_000  # what a reporter may count
 MAX_BODY = 512 * KIB  # of a REST request
 MAX_USER_NAME = 32  # characters
 MIN_USER_NAME = 3  # characters
@@ -282,9 +286,9 @@ LINK_TTL = 300
 MAX_LINK_ANSWER = 512  # bytes of what a new device says of itself there
 MAX_LINK_SEALED = 4 * KIB  # bytes of what is handed over to it
 LINKS_AN_HOUR = 60  # mailboxes that one address opens, and offers that one account makes
-# Other calls of linking from an address; a device that waits looks about once in LINK_POLL.
-LINK_CALLS_A_MINUTE = 240
-LINK_POLL = 1.0
+# Other calls of linking from an address; a device that waits looks once in LINK_POLL.
+LINK_CALLS_A_MINUTE = 600
+LINK_POLL = 0.5
 # A device that did not log in for so many days is removed, but for an account's latest. Raise:
 # lost phones are encrypted for longer. Lower: a tablet in a drawer is linked anew.
 IDLE_DEVICE_DAYS = 60

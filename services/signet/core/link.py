@@ -7,6 +7,7 @@ the wire. Every frame to a router names the shard, incarnation and epoch it is m
 from dataclasses import dataclass, field
 
 from signet.core.errors import Code
+from signet.core.groups import Devices, GroupId, GroupKey
 from signet.core.ids import (
     DeviceAddress,
     Epoch,
@@ -45,6 +46,51 @@ class Send:
     urgent: bool = False
     quiet: bool = False
 
+    @property
+    def size(self) -> int:
+        """Bytes of its contents."""
+        return sum(len(content.body) for content in self.contents)
+
+    @property
+    def parts(self) -> int:
+        """How many ciphertexts it has."""
+        return len(self.contents)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSend:
+    """One message for a group, or keys alone (`content` empty). `digest` is as of a Send."""
+
+    message_id: MessageId
+    group: GroupId
+    ordinal: int
+    base: int
+    membership: int
+    devices: bytes  # 32 bytes (G3)
+    content: bytes
+    keys: tuple[GroupKey, ...]
+    digest: bytes  # 16 bytes
+    urgent: bool = False
+    quiet: bool = False
+
+    @property
+    def to(self) -> UserId:
+        """Where it goes, in the space of ids that groups share with users."""
+        return UserId(self.group)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its contents."""
+        return len(self.content) + sum(len(key.body) for key in self.keys)
+
+    @property
+    def parts(self) -> int:
+        """How many ciphertexts it has, about."""
+        return 1 + len(self.keys)
+
+
+AnySend = Send | GroupSend
+
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
@@ -53,6 +99,14 @@ class Mismatch:
     missing: tuple[int, ...] = ()
     extra: tuple[int, ...] = ()
     stale: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNow:
+    """A group as it is, for who addressed another (G3)."""
+
+    membership: int
+    devices: Devices
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +119,7 @@ class Answer:
     code: Code | None = None
     retry_after_s: float = 0.0
     devices: Mismatch | None = None
+    group: GroupNow | None = None
 
 
 # --- gateway → router ---------------------------------------------------------------------------
@@ -100,11 +155,11 @@ class Detach:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """A Send, to be answered under `ticket` (unique for the gateway's life)."""
+    """A send, to be answered under `ticket` (unique for the gateway's life)."""
 
     ticket: int
     sender: DeviceAddress
-    send: Send
+    send: AnySend
 
 
 @dataclass(frozen=True, slots=True)

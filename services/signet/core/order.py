@@ -13,11 +13,11 @@ from signet.core.errors import Code
 from signet.core.grouped import Grouped
 from signet.core.ids import DeviceAddress, MessageId, ShardId, UserId
 from signet.core.limits import MAX_UNANSWERED, REMEMBERED_BELOW_BASE, REMEMBERED_CONVERSATIONS
-from signet.core.link import Answer, Send
+from signet.core.link import Answer, AnySend
 
 
 class Key(NamedTuple):
-    """Who writes to whom."""
+    """Who writes to whom. A group is a recipient like a person: ids are of one space."""
 
     sender: DeviceAddress
     to: UserId
@@ -92,7 +92,7 @@ class Conversations:
         self._by_shard: Grouped[Key, ShardId] = Grouped(lambda key: shard(key.to))  # the same
         self._most = most
 
-    def judge(self, key: Key, send: Send) -> Verdict:
+    def judge(self, key: Key, send: AnySend) -> Verdict:
         """Decide on a send. Refusals are not remembered and do not advance what is next."""
         conversation = self._known.get(key)
         if conversation is None:
@@ -109,7 +109,7 @@ class Conversations:
             return Code.TOO_MANY_UNANSWERED
         return Take()
 
-    def taken(self, key: Key, send: Send) -> None:
+    def taken(self, key: Key, send: AnySend) -> None:
         """Its append is under way."""
         conversation = self._known.get(key)
         if conversation is None:  # nothing is remembered: it equals its base

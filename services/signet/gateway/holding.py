@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from signet.core.errors import Code, SignetError
 from signet.core.ids import ShardId
 from signet.core.limits import HELD_RETRY_AFTER, HOLD_SHARE, STORE_RETRY_AFTER
-from signet.core.link import Answer, Send
+from signet.core.link import Answer, AnySend
 
 _OVERHEAD = 256  # bytes of one send besides its contents, as memory counts them
 
@@ -26,7 +26,7 @@ class Held(Generic[S]):
     session: S
     request: int
     shard: ShardId
-    send: Send
+    send: AnySend
     size: int
     since: float
     uplink: object = None
@@ -51,13 +51,13 @@ class Holding(Generic[S]):
     def __len__(self) -> int:
         return len(self._held)
 
-    def add(self, session: S, request: int, shard: ShardId, send: Send, now: float) -> Held[S]:
+    def add(self, session: S, request: int, shard: ShardId, send: AnySend, now: float) -> Held[S]:
         """Keep a send until it is answered.
 
         Raises:
             SignetError: STORE_UNAVAILABLE, the gateway's or the shard's share of room is used up.
         """
-        size = _OVERHEAD + sum(len(content.body) for content in send.contents)
+        size = _OVERHEAD + send.size
         share = self._of_shard.get(shard, 0) + size
         if self.bytes + size > self._hold_bytes or share > self._hold_bytes // HOLD_SHARE:
             raise unavailable()

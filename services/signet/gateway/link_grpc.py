@@ -168,5 +168,5 @@ class GrpcLink:
 
 def _size(frame: ToRouter) -> int:
     if isinstance(frame.body, Submit):
-        return _SMALL + sum(_SMALL + len(content.body) for content in frame.body.send.contents)
+        return _SMALL * (1 + frame.body.send.parts) + frame.body.send.size
     return _SMALL

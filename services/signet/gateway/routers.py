@@ -18,13 +18,13 @@ from signet.core.link import (
     ANY_INCARNATION,
     Acked,
     Answered,
+    AnySend,
     Attached,
     Detach,
     Drop,
     Holding,
     NotOwner,
     Push,
-    Send,
     Submit,
     ToGateway,
     ToRouter,
@@ -151,7 +151,7 @@ class Owners:
             self._streams.setdefault(shard, {})[session.number] = session
             self.tell(shard, frame)
 
-    def send(self, session: "Session", request: int, send: Send) -> None:
+    def send(self, session: "Session", request: int, send: AnySend) -> None:
         """Hold a send until it is answered. Raises SignetError: there is no room (P7)."""
         shard = session.recipient_shard(send.to)
         held = self.held.add(session, request, shard, send, session.heard)

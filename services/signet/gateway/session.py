@@ -30,6 +30,7 @@ log = structlog.get_logger()
 _INPUTS = {
     "hello": Input.HELLO,
     "send": Input.REQUEST,
+    "group_send": Input.REQUEST,
     "ack": Input.REQUEST,
     "read": Input.REQUEST,
     "heartbeat": Input.HEARTBEAT,
@@ -37,6 +38,7 @@ _INPUTS = {
     "watch": Input.REQUEST,
     "bye": Input.BYE,
 }
+_SENDS = ("send", "group_send")
 _LIVE = (State.ACTIVE, State.DRAINING)
 
 
@@ -135,8 +137,8 @@ class Session:
         self._since = self.heard
 
     def _carry(self, kind: str, frame: pb.ClientFrame) -> None:
-        if kind == "send":
-            self._send(frame.request, frame.send)
+        if kind in _SENDS:
+            self._send(frame.request, getattr(frame, kind))
         elif kind == "ack":
             self._ack(frame.request, frame.ack)
         elif self._may(frame.request):
@@ -145,11 +147,11 @@ class Session:
             except SignetError as error:
                 self._refuse(frame.request, error)
 
-    def _send(self, request: int, wire: pb.Send) -> None:
+    def _send(self, request: int, wire: pb.Send | pb.GroupSend) -> None:
         """Each gets one Answer (M1)."""
         hub = self._hub
         try:
-            send = convert.send_of(wire)
+            send = convert.any_send_of(wire)
             bucket, config = self._bucket, hub.config
             wait = bucket.take(self.heard, config.send_burst, config.send_rate) if bucket else 0.0
             if wait:

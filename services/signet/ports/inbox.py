@@ -144,6 +144,13 @@ class InboxStore(Protocol):
         """Up to `items` items, about `size` bytes, that follow `after`, across epochs."""
         ...
 
+    async def logs(self, shards: Sequence[ShardId]) -> Sequence[DeviceId]:
+        """Of shards that are held: inboxes under LOG_DEVICE (groups' logs) with items, maybe more.
+
+        An inbox whose items are all acknowledged may be among them, one that has items is.
+        """
+        ...
+
     async def newest(self, device: DeviceId, items: int, size: int) -> Sequence[Entry]:
         """The last items of an inbox, oldest first: up to `items`, about `size` bytes."""
         ...

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from signet.core.groups import GroupCopy
 from signet.core.ids import Incarnation, ShardId, UserId
 
 
@@ -29,6 +30,16 @@ class Peers(Protocol):
         Raises:
             StoreUnavailable: (signet.ports.inbox) its owner is not known or does not answer; the
                 outcome is unknown: the same again, until it returns.
+        """
+        ...
+
+    async def fan_out(self, shard: ShardId, copies: Sequence[GroupCopy]) -> None:
+        """Durable in the inboxes of members in the shard when it returns; `to` names no others.
+
+        A copy that was taken before is not taken again, as far as memory goes.
+
+        Raises:
+            StoreUnavailable: as `deliver`; the same again, before any later entry of its group.
         """
         ...
 

@@ -6,7 +6,7 @@ that was ever answered (durability.md, L6).
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 import structlog
 
@@ -26,7 +26,9 @@ log = structlog.get_logger()
 
 
 class Ownership:
-    """`forget` empties memory of shards that are given away; `end` ends this life (L3)."""
+    """`forget` empties memory of shards that are given away, `taken` hears of those that are ours;
+    `end` ends this life (L3).
+    """
 
     def __init__(
         self,
@@ -36,11 +38,13 @@ class Ownership:
         members: Members | None,
         flush: Callable[[], None],
         forget: Callable[[set[ShardId]], None],
+        taken: Callable[[Set[ShardId]], None],
         end: Callable[[], None],
     ) -> None:
         self._context, self._steward, self._lease = context, steward, lease
         self._members = members
         self._flush, self._forget, self._end = flush, forget, end
+        self._taken = taken
         self._wake = asyncio.Event()
         self._offered: set[ShardId] = set()
         self._room = 0.0  # how many shards may be given away now
@@ -175,6 +179,7 @@ class Ownership:
             return
         self._context.epochs.update(shards)
         log.info("shards taken", shards=len(shards), held=len(self._context.epochs))
+        self._taken(shards.keys())
         self.say()
 
     # --- giving away --------------------------------------------------------------------------

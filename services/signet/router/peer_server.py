@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from signet.core.groups import GroupId
 from signet.core.ids import ID_BYTES, ShardId, UserId
 from signet.internal.v1 import link_pb2 as pb
 from signet.internal.v1 import link_pb2_grpc
-from signet.internal.v1.convert import not_owner_message
+from signet.internal.v1.convert import BadFrame, not_owner_message
 from signet.internal.v1.held import held_message
+from signet.internal.v1.stored_groups import read_copy
 from signet.ports.inbox import StoreUnavailable
 from signet.ports.peers import OwnersItem
 from signet.router.router import Router
 
 if TYPE_CHECKING:
     Delivering = grpc.aio.ServicerContext[pb.DeliverRequest, pb.DeliverResponse]
+    FanningOut = grpc.aio.ServicerContext[pb.FanOutRequest, pb.FanOutResponse]
     Offering = grpc.aio.ServicerContext[pb.OfferRequest, pb.OfferResponse]
     Holding = grpc.aio.ServicerContext[pb.HoldRequest, pb.HoldResponse]
     Telling = grpc.aio.ServicerContext[pb.TellRequest, pb.TellResponse]
@@ -46,6 +49,17 @@ class PeerServer(link_pb2_grpc.PeerServicer):
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         return pb.DeliverResponse(not_owner=map(not_owner_message, refused))
 
+    async def FanOut(  # noqa: N802 - gRPC's name
+        self, request: pb.FanOutRequest, context: "FanningOut"
+    ) -> pb.FanOutResponse:
+        """Entries of groups for members here; those that were taken are durable."""
+        try:
+            copies = list(map(read_copy, request.copies))
+        except BadFrame as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        refused, later = await self._router.fan_out(copies)
+        return pb.FanOutResponse(not_owner=map(not_owner_message, refused), later=later)
+
     async def Offer(  # noqa: N802 - gRPC's name
         self, request: pb.OfferRequest, context: "Offering"
     ) -> pb.OfferResponse:
@@ -57,7 +71,7 @@ class PeerServer(link_pb2_grpc.PeerServicer):
     async def Tell(  # noqa: N802 - gRPC's name
         self, request: pb.TellRequest, context: "Telling"
     ) -> pb.TellResponse:
-        """A user has changed in the directory."""
+        """A user, or a group, has changed in the directory."""
         if len(request.user) != ID_BYTES or request.WhichOneof("what") is None:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "whom it is about is missing")
         user = UserId(request.user)
@@ -86,6 +100,8 @@ class PeerServer(link_pb2_grpc.PeerServicer):
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
 
     def _tell(self, user: UserId, request: pb.TellRequest) -> Coroutine[None, None, None]:
+        if request.HasField("group_changed"):
+            return self._router.group_changed(GroupId(user))
         if request.HasField("replaced"):
             return self._router.replaced(user, list(request.replaced.dropped_devices))
         if request.HasField("keys_low"):

@@ -5,8 +5,7 @@ other routers own have been confirmed, never before them: a crash may repeat a r
 none (J5). What one device acknowledges waits for nobody else's receipts.
 """
 
-import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -18,7 +17,8 @@ from signet.internal.v1.stored import stored_delivered
 from signet.ports.inbox import Acknowledged, Entry, StoreUnavailable
 from signet.ports.peers import OwnersItem
 from signet.router.context import Context
-from signet.router.people import Inbox, Person
+from signet.router.people import Inbox
+from signet.router.taking import Then, loaded, taken
 from signet.router.writer import Write
 from signet.telemetry import metrics
 
@@ -26,7 +26,6 @@ log = structlog.get_logger()
 
 ACCEPTED = metrics.ITEMS_ACCEPTED.labels("receipt")
 Items = dict[ShardId, list[OwnersItem]]
-Then = Callable[[], None]
 
 
 @dataclass(slots=True)
@@ -120,20 +119,7 @@ class Receipts:
 
     def _with_senders(self, gathered: Gathered) -> None:
         senders = {to.device.user for acked in gathered.values() for to in acked.messages}
-        self._loaded(senders, lambda: self._write(gathered))
-
-    def _loaded(self, users: Iterable[UserId], then: Then) -> None:
-        missing = set(users)
-        if not missing:
-            then()
-
-        def here(person: Person) -> None:
-            missing.discard(person.id)
-            if not missing:
-                then()
-
-        for user in list(missing):
-            self._context.people.with_person(user, here)
+        loaded(self._context, senders, lambda: self._write(gathered))
 
     def _write(self, gathered: Gathered) -> None:
         """Receipts and positions together; what changed hands meanwhile takes the longer way."""
@@ -180,28 +166,11 @@ class Receipts:
         Raises:
             StoreUnavailable: there is no room, or a shard was given away meanwhile.
         """
-        if self._context.writer.pending_bytes > limits.MAX_UNWRITTEN:
-            raise StoreUnavailable("too much waits to be written")
-        durable = asyncio.Event()
-        taken: list[bool] = []
-        given_up = False
 
-        def write() -> None:
-            if given_up:  # whoever brought them brings them again
-                return
-            if all(self._context.serves(self._context.shard(item.user)) for item in items):
-                taken.append(True)
-                self._append([x for item in items for x in self._copies(item)], then=durable.set)
-            else:
-                durable.set()
+        def append(then: Then) -> None:
+            self._append([x for item in items for x in self._copies(item)], then=then)
 
-        self._loaded({item.user for item in items}, write)
-        try:
-            await durable.wait()
-        finally:
-            given_up = True
-        if not taken:
-            raise StoreUnavailable("a shard was given away")
+        await taken(self._context, {item.user for item in items}, append)
 
     def _copies(self, item: OwnersItem) -> list[tuple[Inbox, bytes]]:
         if item.device:

@@ -10,12 +10,14 @@ import structlog
 from signet.clocks import boot_clock, unix_ms
 from signet.core import limits
 from signet.core.drain import Order
-from signet.core.ids import Epoch, Incarnation, ShardId, UserId
+from signet.core.groups import GroupCopy, GroupId
+from signet.core.ids import DeviceId, Epoch, Incarnation, ShardId, UserId
 from signet.core.lease import Lease
 from signet.core.link import (
     Acked,
     Attach,
     Detach,
+    GroupSend,
     NotOwner,
     ReadAfter,
     SetStatus,
@@ -25,8 +27,9 @@ from signet.core.link import (
 )
 from signet.core.steward import Steward
 from signet.ports.events import Events
+from signet.ports.groups import Groups, NoGroups
 from signet.ports.holdings import Held
-from signet.ports.inbox import InboxStore, StoreUnavailable
+from signet.ports.inbox import Entry, InboxStore, StoreUnavailable
 from signet.ports.links import Deliver
 from signet.ports.members import Members
 from signet.ports.peers import OwnersItem, Peers
@@ -36,13 +39,14 @@ from signet.router.attachments import Attachments
 from signet.router.changes import Changes
 from signet.router.context import Context, OpenLink
 from signet.router.following import Following
+from signet.router.groups.owner import GroupOwner
 from signet.router.hints import Hints
 from signet.router.ownership import Ownership
 from signet.router.peers import NoPeers
 from signet.router.people import People
 from signet.router.presence import Presences
 from signet.router.receipts import Receipts
-from signet.router.sends import Sends
+from signet.router.sends import Reply, Sends
 from signet.router.sessions import Sessions
 from signet.router.writer import Writer
 from signet.telemetry import metrics
@@ -70,6 +74,7 @@ class Router:
         name: str = "router",
         members: Members | None = None,
         peers: Peers | None = None,
+        groups: Groups | None = None,
         shards: int = limits.SHARDS,
         alone: bool = False,
         lease_s: float = limits.LEASE,
@@ -102,9 +107,8 @@ class Router:
         )
         self._sends = Sends(context)
         context.hints = Hints(context)
-        context.people = People(
-            users, store, clock, self._sends.restore, context.shard, context.epochs
-        )
+        self._groups = GroupOwner(context, groups or NoGroups())
+        context.people = People(users, store, clock, self._restore, context.shard, context.epochs)
         context.writer = Writer(store, self._held_epoch, self._holds, self._end)
         self._receipts = Receipts(context)
         self._presences = Presences(context)
@@ -118,8 +122,9 @@ class Router:
             self._steward,
             self._lease,
             members,
-            self._receipts.flush,
+            self._flush,
             self._forget,
+            self._groups.taken,
             self._end,
         )
 
@@ -154,7 +159,7 @@ class Router:
 
     async def stop(self, patience_s: float = 2.0) -> None:
         """Write what waits, release the shards, end."""
-        self._receipts.flush()
+        self._flush()
         noting = self._spawn(self._presences.stop())
         await self._context.writer.stop(patience_s)
         await self._ownership.release_all()
@@ -169,10 +174,21 @@ class Router:
         """Why it cannot make anything durable now, '' when it can."""
         return "the inbox store does not answer" if self._context.writer.failing else ""
 
+    def _flush(self) -> None:
+        """What was gathered is queued."""
+        self._receipts.flush()
+        self._groups.flush()
+
+    def _restore(self, device: DeviceId, entries: Sequence[Entry]) -> None:
+        """What an inbox holds from an earlier life."""
+        self._sends.restore(device, entries)
+        self._groups.restore(device, entries)
+
     def _forget(self, shards: set[ShardId]) -> None:
         """They are given away: nothing of them stays in memory, and nobody is told anything."""
         self._attachments.let_go(self._context.people.forget_shards(shards))
         self._sends.forget_shards(shards)
+        self._groups.forget_shards(shards)
         self._context.hints.forget_shards(shards)
         self._presences.forget_shards(shards)
 
@@ -306,7 +322,11 @@ class Router:
     def _carry(self, link: int, frame: ToRouter) -> None:
         match frame.body:
             case Submit() as submit:
-                self._sends.submit(link, submit)
+                reply = Reply(self._context.tell, link, submit.ticket)
+                if isinstance(submit.send, GroupSend):
+                    self._groups.submit(reply, submit.sender, submit.send)
+                else:
+                    self._sends.submit(reply, submit.sender, submit.send)
             case Acked() as acked:
                 self._attachments.acked(link, acked)
             case Attach() as attach:
@@ -349,6 +369,10 @@ class Router:
             await self._receipts.take(ours)
         return [self._context.not_owner(shard) for shard in refused]
 
+    async def fan_out(self, copies: Sequence[GroupCopy]) -> tuple[list[NotOwner], list[ShardId]]:
+        """Entries of other owners' groups, for members in our shards: see groups/owner.py."""
+        return await self._groups.deliver(copies)
+
     def offered(self, shards: Sequence[ShardId]) -> None:
         """Another router has released them for us."""
         self._ownership.offered(shards)
@@ -374,6 +398,10 @@ class Router:
             return await self._changes.held(user)
         except TimeoutError as error:
             raise StoreUnavailable("the directory does not answer") from error
+
+    async def group_changed(self, group: GroupId) -> None:
+        """See ports/groups.GroupChanges."""
+        await self._groups.changed(group)
 
     async def keys_low(self, user: UserId, device: int, pre_keys: int, kyber_pre_keys: int) -> None:
         """See changes.py."""

@@ -12,9 +12,9 @@ from signet.core.checks import Strangers, device_mismatch, has_room
 from signet.core.delivery import Receipt
 from signet.core.errors import Code
 from signet.core.ids import DeviceAddress, DeviceId, Position, ShardId, UserId
-from signet.core.link import Answer, Answered, Mismatch, Send, Submit, ToGateway
+from signet.core.link import Answer, Answered, AnySend, GroupNow, Mismatch, Send, ToGateway
 from signet.core.order import Again, Conversations, Key, Take
-from signet.internal.v1.stored import fleeting_frame, read_stored, stored_message
+from signet.internal.v1.stored import fleeting_frame, read_place, read_stored, stored_message
 from signet.ports.inbox import Connected, Entry, StoreUnavailable
 from signet.router.context import Context
 from signet.router.people import Inbox, Person
@@ -50,20 +50,17 @@ class Sends:
         self._noted: set[tuple[UserId, UserId]] = set()
         self._asking: dict[Key, list[tuple[Send, Reply]]] = {}  # see _stranger
 
-    def submit(self, link: int, frame: Submit) -> None:
-        """Take a send from a gateway, and answer it under its ticket."""
-        send = frame.send
-
-        reply = Reply(self._context.tell, link, frame.ticket)
+    def submit(self, reply: Reply, sender: DeviceAddress, send: Send) -> None:
+        """Take a send from a gateway, and answer it."""
         if self._context.writer.pending_bytes + self._waiting_bytes >= limits.MAX_UNWRITTEN:
             reply(refusal(send, Code.STORE_UNAVAILABLE, limits.STORE_RETRY_AFTER))
             return
-        size = sum(len(content.body) for content in send.contents)
+        size = send.size
         self._waiting_bytes += size
 
         def judge(person: Person) -> None:
             self._waiting_bytes -= size
-            self._judge(person, frame.sender, send, reply)
+            self._judge(person, sender, send, reply)
 
         self._context.people.with_person(send.to, judge)
 
@@ -294,17 +291,19 @@ class Sends:
         """What an earlier life took and nobody has acknowledged (O2)."""
         for entry in entries:
             _, origin = read_stored(entry.body, entry.accepted_ms)
-            if origin is not None:
+            if origin is not None and read_place(entry.body) is None:
                 answer = Answer(origin.message_id, origin.ordinal, origin.accepted_ms)
                 key = Key(origin.sender, device.user)
                 self._conversations.restore(key, origin.ordinal, origin.digest, answer)
 
 
 def refusal(
-    send: Send, code: Code, retry_after_s: float = 0.0, devices: Mismatch | None = None
+    send: AnySend,
+    code: Code,
+    retry_after_s: float = 0.0,
+    devices: Mismatch | None = None,
+    group: GroupNow | None = None,
 ) -> Answer:
     """A refusal of a send; the store knows nothing of it."""
     metrics.REFUSALS.labels(code.name).inc()
-    return Answer(
-        send.message_id, send.ordinal, code=code, retry_after_s=retry_after_s, devices=devices
-    )
+    return Answer(send.message_id, send.ordinal, 0, code, retry_after_s, devices, group)

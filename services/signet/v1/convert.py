@@ -12,8 +12,9 @@ from google.protobuf.message import DecodeError
 
 from signet.core import limits
 from signet.core.errors import Code, SignetError
+from signet.core.groups import GroupId, GroupKey
 from signet.core.ids import ID_BYTES, MessageId, Position, UserId
-from signet.core.link import Answer, Content, Send
+from signet.core.link import Answer, AnySend, Content, GroupNow, GroupSend, Send
 from signet.v1 import messaging_pb2 as pb
 
 PROTOCOL = 1
@@ -32,6 +33,8 @@ class CiphertextType(IntEnum):
 
 
 _TYPES = frozenset(CiphertextType)
+_KEY_TYPES = frozenset({CiphertextType.WHISPER, CiphertextType.PRE_KEY})
+_DEVICES_BYTES = 32  # of GroupSend.devices
 
 
 def parse(data: bytes) -> pb.ClientFrame:
@@ -65,6 +68,11 @@ def check_hello(hello: pb.Hello) -> Position:
     return position(hello.position, "position")
 
 
+def any_send_of(wire: pb.Send | pb.GroupSend) -> AnySend:
+    """Raises SignetError."""
+    return group_send_of(wire) if isinstance(wire, pb.GroupSend) else send_of(wire)
+
+
 def send_of(wire: pb.Send) -> Send:
     """A Send whose ids, numbers and contents are in their ranges.
 
@@ -93,27 +101,96 @@ def send_of(wire: pb.Send) -> Send:
 
 def _check_order(wire: pb.Send) -> None:
     """M1; M9 for what is fleeting; M11."""
-    if wire.urgent and wire.quiet:
-        raise _invalid("urgent and quiet")
-    if wire.fleeting:
-        if wire.ordinal or wire.base:
-            raise _invalid("ordinal and base of a fleeting send are 0")
-    elif not 0 < wire.base <= wire.ordinal <= _BIGGEST:
+    if not wire.fleeting:
+        _check_ordinal(wire)
+    elif wire.ordinal or wire.base:
+        raise _invalid("ordinal and base of a fleeting send are 0")
+    _check_waking(wire)
+
+
+def _check_ordinal(wire: pb.Send | pb.GroupSend) -> None:
+    if not 0 < wire.base <= wire.ordinal <= _BIGGEST:
         raise _invalid("1 <= base <= ordinal")
 
 
+def _check_waking(wire: pb.Send | pb.GroupSend) -> None:
+    if wire.urgent and wire.quiet:
+        raise _invalid("urgent and quiet")
+
+
 def _content(wire: pb.DeviceContent) -> Content:
+    _check_content(wire)
+    if wire.type not in _TYPES:
+        raise _invalid("type")
+    return Content(wire.device_id, wire.registration_id, wire.type, wire.content)
+
+
+def _check_content(wire: pb.DeviceContent | pb.GroupKey) -> None:
     if not 0 < wire.device_id <= limits.MAX_DEVICE_ID:
         raise _invalid("device_id")
     if not 0 < wire.registration_id <= limits.MAX_REGISTRATION_ID:
         raise _invalid("registration_id")
-    if wire.type not in _TYPES:
-        raise _invalid("type")
     if not wire.content:
         raise _invalid("content")
     if len(wire.content) > limits.MAX_CONTENT:
         raise SignetError(Code.CONTENT_TOO_LARGE)
-    return Content(wire.device_id, wire.registration_id, wire.type, wire.content)
+
+
+def group_send_of(wire: pb.GroupSend) -> GroupSend:
+    """A GroupSend whose ids, numbers and contents are in their ranges.
+
+    Raises:
+        SignetError: INVALID_ARGUMENT with the field's name, CONTENT_TOO_LARGE.
+    """
+    if len(wire.message_id) != ID_BYTES:
+        raise _invalid("message_id")
+    _check_ordinal(wire)
+    _check_waking(wire)
+    group = GroupId(user(wire.group, "group"))
+    if not 0 < wire.membership <= _BIGGEST:
+        raise _invalid("membership")
+    if len(wire.devices) != _DEVICES_BYTES:
+        raise _invalid("devices")
+    if len(wire.content) > limits.MAX_CONTENT:
+        raise SignetError(Code.CONTENT_TOO_LARGE)
+    if not wire.content and not wire.keys:
+        raise _invalid("neither content nor keys")
+    keys = tuple(_group_key(key) for key in wire.keys)
+    if len({(key.user, key.device) for key in keys}) != len(keys):
+        raise _invalid("keys: a device twice")
+    return GroupSend(
+        MessageId(wire.message_id),
+        group,
+        wire.ordinal,
+        wire.base,
+        wire.membership,
+        wire.devices,
+        wire.content,
+        keys,
+        _group_digest(wire, keys),
+        wire.urgent,
+        wire.quiet,
+    )
+
+
+def _group_key(wire: pb.GroupKey) -> GroupKey:
+    _check_content(wire)
+    if wire.type not in _KEY_TYPES:
+        raise _invalid("type")
+    to = user(wire.user, "keys")
+    return GroupKey(to, wire.device_id, wire.registration_id, wire.type, wire.content)
+
+
+def _group_digest(wire: pb.GroupSend, keys: tuple[GroupKey, ...]) -> bytes:
+    """As `digest`: membership and devices are part of what must be the same."""
+    hashed = blake2b(wire.group, digest_size=16)
+    hashed.update(wire.membership.to_bytes(8, "big") + wire.devices)
+    hashed.update(bytes((wire.urgent, wire.quiet)))
+    hashed.update(len(wire.content).to_bytes(4, "big") + wire.content)
+    for key in keys:
+        head = _CONTENT_HEAD.pack(key.device, key.registration, key.type, len(key.body))
+        hashed.update(key.user + head + key.body)
+    return hashed.digest()
 
 
 def digest(
@@ -222,11 +299,37 @@ def answer_frame(request: int, answer: Answer) -> bytes:
             wire.refused.devices.missing.extend(answer.devices.missing)
             wire.refused.devices.extra.extend(answer.devices.extra)
             wire.refused.devices.stale.extend(answer.devices.stale)
+        if answer.group is not None:
+            wire.refused.group.CopyFrom(group_now(answer.group))
     return pb.ServerFrame(request=request, answer=wire).SerializeToString()
 
 
-def send_refused_frame(request: int, send: pb.Send, error: SignetError) -> bytes:
-    """The Answer to a Send that went no further than here, whatever its ids look like."""
+def group_now(group: GroupNow) -> pb.GroupMismatch:
+    """The group as it is, sorted by user and device."""
+    members = [
+        pb.MemberDevices(
+            user=member,
+            devices=[
+                pb.MemberDevice(device_id=device, registration_id=registration)
+                for device, registration in sorted(devices.items())
+            ],
+        )
+        for member, devices in sorted(group.devices.items())
+    ]
+    return pb.GroupMismatch(membership=group.membership, members=members)
+
+
+def read_group_now(wire: pb.GroupMismatch) -> GroupNow:
+    """The same again as a value."""
+    devices = {
+        UserId(member.user): {one.device_id: one.registration_id for one in member.devices}
+        for member in wire.members
+    }
+    return GroupNow(wire.membership, devices)
+
+
+def send_refused_frame(request: int, send: pb.Send | pb.GroupSend, error: SignetError) -> bytes:
+    """The Answer to a send that went no further than here, whatever its ids look like."""
     refusal = _refusal(error.code, error.retry_after_s, error.detail)
     answer = pb.Answer(message_id=send.message_id, ordinal=send.ordinal, refused=refusal)
     return pb.ServerFrame(request=request, answer=answer).SerializeToString()

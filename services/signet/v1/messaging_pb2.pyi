@@ -613,6 +613,7 @@ class GroupSend(_message.Message):
     CONTENT_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
     URGENT_FIELD_NUMBER: _builtins.int
+    QUIET_FIELD_NUMBER: _builtins.int
     message_id: _builtins.bytes
     """as in Send"""
     group: _builtins.bytes
@@ -629,6 +630,8 @@ class GroupSend(_message.Message):
     """A SenderKeyMessage, the same for all. Empty: this send brings sender keys, and no message."""
     urgent: _builtins.bool
     """wakes a phone at once"""
+    quiet: _builtins.bool
+    """wakes nobody (M11)"""
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupKey]:
         """for devices that lack the sender's key"""
@@ -645,10 +648,11 @@ class GroupSend(_message.Message):
         content: _builtins.bytes = ...,
         keys: _abc.Iterable[Global___GroupKey] | None = ...,
         urgent: _builtins.bool = ...,
+        quiet: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "content", b"content", "devices", b"devices", "group", b"group", "keys", b"keys", "membership", b"membership", "message_id", b"message_id", "ordinal", b"ordinal", "urgent", b"urgent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "content", b"content", "devices", b"devices", "group", b"group", "keys", b"keys", "membership", b"membership", "message_id", b"message_id", "ordinal", b"ordinal", "quiet", b"quiet", "urgent", b"urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,6 +6,7 @@ import pytest
 
 from signet.core import link
 from signet.core.errors import Code
+from signet.core.groups import GroupId, GroupKey
 from signet.core.ids import (
     START,
     DeviceAddress,
@@ -20,6 +21,7 @@ from signet.core.ids import (
 from signet.internal.v1 import convert
 from signet.internal.v1 import link_pb2 as pb
 from signet.v1 import convert as public
+from signet.v1 import messaging_pb2 as messaging
 
 USER, OTHER = UserId(b"u" * 16), UserId(b"o" * 16)
 ADDRESS = DeviceAddress(DeviceId(USER, 3), 77, 5)
@@ -34,6 +36,27 @@ def send(*, fleeting: bool = False, quiet: bool = False) -> link.Send:
     return link.Send(id_, OTHER, number, number, CONTENTS, digest, fleeting, urgent, quiet)
 
 
+GROUP_KEYS = (GroupKey(OTHER, 1, 11, 3, b"a key"), GroupKey(USER, 2, 12, 2, b"another"))
+
+
+def group_send(*, content: bytes = b"text", quiet: bool = False) -> link.GroupSend:
+    made = link.GroupSend(
+        MessageId(os.urandom(16)),
+        GroupId(b"g" * 16),
+        9,
+        8,
+        3,
+        b"d" * 32,
+        content,
+        GROUP_KEYS,
+        b"",
+        urgent=not quiet,
+        quiet=quiet,
+    )
+    wire = messaging.GroupSend.FromString(convert.group_send_message(made).SerializeToString())
+    return public.group_send_of(wire)
+
+
 TO_ROUTER = [
     link.Attach(1, ADDRESS, 4, Position(2, 7), 256, 1024, 30, frozenset({1, 3}), 0),
     link.Attach(1, ADDRESS, 4, START, 256, 1024, 30, again=True),
@@ -41,6 +64,8 @@ TO_ROUTER = [
     link.Submit(3, ADDRESS, send()),
     link.Submit(4, ADDRESS, send(fleeting=True)),
     link.Submit(4, ADDRESS, send(quiet=True)),
+    link.Submit(5, ADDRESS, group_send()),
+    link.Submit(5, ADDRESS, group_send(content=b"", quiet=True)),
     link.Acked(5, Position(1, 1)),
     link.ReadAfter(6, START),
     link.SetStatus(7, 3),
@@ -56,6 +81,15 @@ TO_GATEWAY = [
         link.Answer(MESSAGE, 3, 0, Code.WRONG_DEVICES, 1.5, link.Mismatch((1,), (2, 3), (4,))),
     ),
     link.Answered(2, link.Answer(MESSAGE, 3, 0, Code.STORE_UNAVAILABLE, 5.0)),
+    link.Answered(
+        2,
+        link.Answer(
+            MESSAGE,
+            3,
+            code=Code.WRONG_GROUP,
+            group=link.GroupNow(7, {USER: {1: 11, 2: 12}, OTHER: {}}),
+        ),
+    ),
     link.Push(3, b"frame"),
     link.Drop(4, Code.DISPLACED),
     link.Drop(4, Code.OVERLOADED, 2.0),
@@ -112,3 +146,10 @@ def test_a_code_that_is_not_known_gives_the_link_up() -> None:
     batch.frames[0].drop.close.code = 9999  # type: ignore[assignment]
     with pytest.raises(convert.BadFrame):
         convert.from_router_batch(batch)
+
+
+def test_a_retry_to_a_group_is_told_from_another_message_by_its_digest() -> None:
+    same, other = group_send(), group_send(content=b"other text")
+    assert same.digest == group_send().digest
+    assert same.digest != other.digest
+    assert same.size == len(b"text") + len(b"a key") + len(b"another")

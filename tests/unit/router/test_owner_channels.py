@@ -27,7 +27,7 @@ async def test_routers_that_leave_the_list_together_are_unavailable_to_all_who_a
     try:
         for member in gone:
             await members.put(member)
-        tries = [owners._router(member.address).deliver([ITEM]) for member in gone]
+        tries = [owners._router(member.address).deliveries.bring([ITEM]) for member in gone]
         failed = await asyncio.gather(*tries, return_exceptions=True)
         assert [type(one) for one in failed] == [StoreUnavailable] * 4
         for member in gone:

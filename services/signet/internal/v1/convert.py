@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from signet.core import link
 from signet.core.errors import Code, SignetError
+from signet.core.groups import GroupKey
 from signet.core.ids import (
     ID_BYTES,
     DeviceAddress,
@@ -44,8 +45,11 @@ def _to_router(frame: link.ToRouter) -> pb.GatewayFrame:
     match frame.body:
         case link.Submit(ticket, sender, send):
             made.send.ticket = ticket
-            _put_address(made.send.sender, sender)
-            made.send.send = _send(send).SerializeToString()
+            put_address(made.send.sender, sender)
+            if isinstance(send, link.GroupSend):
+                made.send.group_send = group_send_message(send).SerializeToString()
+            else:
+                made.send.send = _send(send).SerializeToString()
         case link.Acked(session, up_to):
             made.ack.session = session
             _put(made.ack.up_to, up_to)
@@ -61,14 +65,14 @@ def _to_router(frame: link.ToRouter) -> pb.GatewayFrame:
             made.presence.status = wire.PresenceStatus.ValueType(status)
         case link.WatchUsers(session, watcher, users):
             made.watch.session = session
-            _put_address(made.watch.watcher, watcher)
+            put_address(made.watch.watcher, watcher)
             made.watch.users.extend(users)
     return made
 
 
 def _put_attach(made: pb.Attach, attach: link.Attach) -> None:
     made.session = attach.session
-    _put_address(made.device, attach.address)
+    put_address(made.device, attach.address)
     made.connection_counter = attach.counter
     _put(made.position, attach.position)
     made.window_items, made.window_bytes = attach.window_items, attach.window_bytes
@@ -100,6 +104,38 @@ def _send(send: link.Send) -> wire.Send:
     )
 
 
+def group_send_message(send: link.GroupSend) -> wire.GroupSend:
+    """As a client would write it."""
+    return wire.GroupSend(
+        message_id=send.message_id,
+        group=send.group,
+        ordinal=send.ordinal,
+        base=send.base,
+        membership=send.membership,
+        devices=send.devices,
+        content=send.content,
+        keys=map(group_key_message, send.keys),
+        urgent=send.urgent,
+        quiet=send.quiet,
+    )
+
+
+def group_key_message(key: GroupKey) -> wire.GroupKey:
+    return wire.GroupKey(
+        user=key.user,
+        device_id=key.device,
+        registration_id=key.registration,
+        type=key.type,
+        content=key.body,
+    )
+
+
+def read_group_key(key: wire.GroupKey) -> GroupKey:
+    """What `group_key_message` made."""
+    user = UserId(key.user)
+    return GroupKey(user, key.device_id, key.registration_id, key.type, key.content)
+
+
 def from_gateway_batch(batch: pb.GatewayBatch) -> list[link.ToRouter]:
     """What came from a gateway.
 
@@ -116,18 +152,22 @@ def from_gateway_batch(batch: pb.GatewayBatch) -> list[link.ToRouter]:
 
 
 def _read_send(frame: pb.GatewayFrame) -> link.Submit:
+    send: link.AnySend
     try:
-        send = public.send_of(wire.Send.FromString(frame.send.send))
+        if frame.send.group_send:
+            send = public.group_send_of(wire.GroupSend.FromString(frame.send.group_send))
+        else:
+            send = public.send_of(wire.Send.FromString(frame.send.send))
     except (DecodeError, SignetError) as error:
         raise BadFrame(f"not a Send: {error}") from error
-    return link.Submit(frame.send.ticket, _address(frame.send.sender), send)
+    return link.Submit(frame.send.ticket, read_address(frame.send.sender), send)
 
 
 def _read_attach(frame: pb.GatewayFrame) -> link.Attach:
     attach = frame.attach
     return link.Attach(
         attach.session,
-        _address(attach.device),
+        read_address(attach.device),
         attach.connection_counter,
         _position(attach.position),
         attach.window_items,
@@ -147,7 +187,7 @@ _BODIES: dict[str | None, Callable[[pb.GatewayFrame], link.ToRouterBody]] = {
     "read": lambda f: link.ReadAfter(f.read.session, _position(f.read.after)),
     "presence": lambda f: link.SetStatus(f.presence.session, int(f.presence.status)),
     "watch": lambda f: link.WatchUsers(
-        f.watch.session, _address(f.watch.watcher), tuple(map(_user, f.watch.users))
+        f.watch.session, read_address(f.watch.watcher), tuple(map(_user, f.watch.users))
     ),
 }
 
@@ -195,6 +235,8 @@ def _put_answer(made: wire.Answer, answer: link.Answer) -> None:
         made.refused.devices.missing.extend(answer.devices.missing)
         made.refused.devices.extra.extend(answer.devices.extra)
         made.refused.devices.stale.extend(answer.devices.stale)
+    if answer.group is not None:
+        made.refused.group.CopyFrom(public.group_now(answer.group))
 
 
 def from_router_batch(batch: pb.RouterBatch) -> list[link.ToGateway]:
@@ -222,7 +264,9 @@ def _read_answer(frame: pb.RouterFrame) -> link.Answered:
         named = refused.devices
         devices = link.Mismatch(tuple(named.missing), tuple(named.extra), tuple(named.stale))
     wait = refused.retry_after_ms / 1000
-    refusal = link.Answer(message_id, answer.ordinal, 0, _code(refused.code), wait, devices)
+    group = public.read_group_now(refused.group) if refused.HasField("group") else None
+    code = _code(refused.code)
+    refusal = link.Answer(message_id, answer.ordinal, 0, code, wait, devices, group)
     return link.Answered(frame.answer.ticket, refusal)
 
 
@@ -281,12 +325,12 @@ def _position(position: wire.Position) -> Position:
     return Position(position.epoch, position.seq)
 
 
-def _put_address(made: pb.DeviceAddress, address: DeviceAddress) -> None:
+def put_address(made: pb.DeviceAddress, address: DeviceAddress) -> None:
     made.user, made.device = address.device.user, address.device.device
     made.registration_id, made.generation = address.registration, address.generation
 
 
-def _address(address: pb.DeviceAddress) -> DeviceAddress:
+def read_address(address: pb.DeviceAddress) -> DeviceAddress:
     device = DeviceId(_user(address.user), address.device)
     return DeviceAddress(device, address.registration_id, address.generation)
 

@@ -22,15 +22,18 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from signet.v1 import messaging_pb2 as signet_dot_v1_dot_messaging__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsignet/internal/v1/item.proto\x12\x12signet.internal.v1\"\xae\x01\n\nStoredItem\x12\x0c\n\x04item\x18\x01 \x01(\x0c\x12\x0e\n\x06sender\x18\x02 \x01(\x0c\x12\x15\n\rsender_device\x18\x03 \x01(\r\x12\x1b\n\x13sender_registration\x18\x04 \x01(\r\x12\x19\n\x11sender_generation\x18\x05 \x01(\x04\x12\x12\n\nmessage_id\x18\x06 \x01(\x0c\x12\x0f\n\x07ordinal\x18\x07 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x08 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsignet/internal/v1/item.proto\x12\x12signet.internal.v1\x1a\x19signet/v1/messaging.proto\"\xde\x01\n\nStoredItem\x12\x0c\n\x04item\x18\x01 \x01(\x0c\x12\x0e\n\x06sender\x18\x02 \x01(\x0c\x12\x15\n\rsender_device\x18\x03 \x01(\r\x12\x1b\n\x13sender_registration\x18\x04 \x01(\r\x12\x19\n\x11sender_generation\x18\x05 \x01(\x04\x12\x12\n\nmessage_id\x18\x06 \x01(\x0c\x12\x0f\n\x07ordinal\x18\x07 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x08 \x01(\x0c\x12\r\n\x05group\x18\t \x01(\x0c\x12\x1f\n\x02\x61t\x18\n \x01(\x0b\x32\x13.signet.v1.Position\"h\n\nGroupEntry\x12\x0c\n\x04item\x18\x01 \x01(\x0c\x12\n\n\x02to\x18\x02 \x03(\x0c\x12!\n\x04keys\x18\x03 \x03(\x0b\x32\x13.signet.v1.GroupKey\x12\x0e\n\x06urgent\x18\x04 \x01(\x08\x12\r\n\x05quiet\x18\x05 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'signet.internal.v1.item_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STOREDITEM']._serialized_start=54
-  _globals['_STOREDITEM']._serialized_end=228
+  _globals['_STOREDITEM']._serialized_start=81
+  _globals['_STOREDITEM']._serialized_end=303
+  _globals['_GROUPENTRY']._serialized_start=305
+  _globals['_GROUPENTRY']._serialized_end=409
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,11 @@
 isort:skip_file
 What the inbox store holds for one item."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
+from signet.v1 import messaging_pb2 as _messaging_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -32,6 +35,8 @@ class StoredItem(_message.Message):
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     ORDINAL_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
     item: _builtins.bytes
     """A signet.v1.Item without position and follows: those are put before it when it is pushed."""
     sender: _builtins.bytes
@@ -42,6 +47,10 @@ class StoredItem(_message.Message):
     message_id: _builtins.bytes
     ordinal: _builtins.int
     digest: _builtins.bytes
+    group: _builtins.bytes
+    """Of a copy from a group: where the message stands in the group's order."""
+    @_builtins.property
+    def at(self) -> _messaging_pb2.Position: ...
     def __init__(
         self,
         *,
@@ -53,11 +62,51 @@ class StoredItem(_message.Message):
         message_id: _builtins.bytes = ...,
         ordinal: _builtins.int = ...,
         digest: _builtins.bytes = ...,
+        group: _builtins.bytes = ...,
+        at: _messaging_pb2.Position | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "item", b"item", "message_id", b"message_id", "ordinal", b"ordinal", "sender", b"sender", "sender_device", b"sender_device", "sender_generation", b"sender_generation", "sender_registration", b"sender_registration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "digest", b"digest", "group", b"group", "item", b"item", "message_id", b"message_id", "ordinal", b"ordinal", "sender", b"sender", "sender_device", b"sender_device", "sender_generation", b"sender_generation", "sender_registration", b"sender_registration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StoredItem: _TypeAlias = StoredItem  # noqa: Y015
+
+@_typing.final
+class GroupEntry(_message.Message):
+    """What StoredItem.item holds in a group's log: one entry of the group's order, and who gets it (G1)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
+    QUIET_FIELD_NUMBER: _builtins.int
+    item: _builtins.bytes
+    """a signet.v1.Item, the same for all but the sending device"""
+    urgent: _builtins.bool
+    quiet: _builtins.bool
+    @_builtins.property
+    def to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """users"""
+
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_messaging_pb2.GroupKey]: ...
+    def __init__(
+        self,
+        *,
+        item: _builtins.bytes = ...,
+        to: _abc.Iterable[_builtins.bytes] | None = ...,
+        keys: _abc.Iterable[_messaging_pb2.GroupKey] | None = ...,
+        urgent: _builtins.bool = ...,
+        quiet: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "keys", b"keys", "quiet", b"quiet", "to", b"to", "urgent", b"urgent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupEntry: _TypeAlias = GroupEntry  # noqa: Y015

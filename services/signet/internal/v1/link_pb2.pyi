@@ -209,10 +209,13 @@ class LinkSend(_message.Message):
     TICKET_FIELD_NUMBER: _builtins.int
     SENDER_FIELD_NUMBER: _builtins.int
     SEND_FIELD_NUMBER: _builtins.int
+    GROUP_SEND_FIELD_NUMBER: _builtins.int
     ticket: _builtins.int
     """echoed by LinkAnswer"""
     send: _builtins.bytes
     """signet.v1.Send, as the client wrote it"""
+    group_send: _builtins.bytes
+    """signet.v1.GroupSend, in its place"""
     @_builtins.property
     def sender(self) -> Global___DeviceAddress: ...
     def __init__(
@@ -221,10 +224,11 @@ class LinkSend(_message.Message):
         ticket: _builtins.int = ...,
         sender: Global___DeviceAddress | None = ...,
         send: _builtins.bytes = ...,
+        group_send: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sender", b"sender"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["send", b"send", "sender", b"sender", "ticket", b"ticket"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_send", b"group_send", "send", b"send", "sender", b"sender", "ticket", b"ticket"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -621,6 +625,111 @@ class OwnersItem(_message.Message):
 Global___OwnersItem: _TypeAlias = OwnersItem  # noqa: Y015
 
 @_typing.final
+class FanOutRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COPIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def copies(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupCopy]: ...
+    def __init__(
+        self,
+        *,
+        copies: _abc.Iterable[Global___GroupCopy] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copies", b"copies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FanOutRequest: _TypeAlias = FanOutRequest  # noqa: Y015
+
+@_typing.final
+class FanOutResponse(_message.Message):
+    """The copies for members of the other shards are durable."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOT_OWNER_FIELD_NUMBER: _builtins.int
+    LATER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def not_owner(self) -> _containers.RepeatedCompositeFieldContainer[Global___NotOwner]:
+        """nothing of these shards was taken"""
+
+    @_builtins.property
+    def later(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """shards that had no room, or took too long: the same again"""
+
+    def __init__(
+        self,
+        *,
+        not_owner: _abc.Iterable[Global___NotOwner] | None = ...,
+        later: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["later", b"later", "not_owner", b"not_owner"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FanOutResponse: _TypeAlias = FanOutResponse  # noqa: Y015
+
+@_typing.final
+class GroupCopy(_message.Message):
+    """One entry of a group's order, for some of its members."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    ACCEPTED_MS_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
+    QUIET_FIELD_NUMBER: _builtins.int
+    group: _builtins.bytes
+    item: _builtins.bytes
+    """a signet.v1.Item"""
+    accepted_ms: _builtins.int
+    message_id: _builtins.bytes
+    urgent: _builtins.bool
+    quiet: _builtins.bool
+    @_builtins.property
+    def at(self) -> _messaging_pb2.Position: ...
+    @_builtins.property
+    def sender(self) -> Global___DeviceAddress:
+        """of a message; absent with a change"""
+
+    @_builtins.property
+    def to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_messaging_pb2.GroupKey]: ...
+    def __init__(
+        self,
+        *,
+        group: _builtins.bytes = ...,
+        at: _messaging_pb2.Position | None = ...,
+        item: _builtins.bytes = ...,
+        accepted_ms: _builtins.int = ...,
+        sender: Global___DeviceAddress | None = ...,
+        message_id: _builtins.bytes = ...,
+        to: _abc.Iterable[_builtins.bytes] | None = ...,
+        keys: _abc.Iterable[_messaging_pb2.GroupKey] | None = ...,
+        urgent: _builtins.bool = ...,
+        quiet: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "sender", b"sender"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_ms", b"accepted_ms", "at", b"at", "group", b"group", "item", b"item", "keys", b"keys", "message_id", b"message_id", "quiet", b"quiet", "sender", b"sender", "to", b"to", "urgent", b"urgent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupCopy: _TypeAlias = GroupCopy  # noqa: Y015
+
+@_typing.final
 class DeliverResponse(_message.Message):
     """The items of the other shards are durable."""
 
@@ -719,6 +828,19 @@ class TellRequest(_message.Message):
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     @_typing.final
+    class GroupChanged(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        def __init__(
+            self,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
     class KeysLow(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -745,13 +867,17 @@ class TellRequest(_message.Message):
     CHANGED_FIELD_NUMBER: _builtins.int
     REPLACED_FIELD_NUMBER: _builtins.int
     KEYS_LOW_FIELD_NUMBER: _builtins.int
+    GROUP_CHANGED_FIELD_NUMBER: _builtins.int
     user: _builtins.bytes
+    """or a group, with group_changed"""
     @_builtins.property
     def changed(self) -> Global___TellRequest.Changed: ...
     @_builtins.property
     def replaced(self) -> Global___TellRequest.Replaced: ...
     @_builtins.property
     def keys_low(self) -> Global___TellRequest.KeysLow: ...
+    @_builtins.property
+    def group_changed(self) -> Global___TellRequest.GroupChanged: ...
     def __init__(
         self,
         *,
@@ -759,12 +885,13 @@ class TellRequest(_message.Message):
         changed: Global___TellRequest.Changed | None = ...,
         replaced: Global___TellRequest.Replaced | None = ...,
         keys_low: Global___TellRequest.KeysLow | None = ...,
+        group_changed: Global___TellRequest.GroupChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "keys_low", b"keys_low", "replaced", b"replaced", "what", b"what"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "group_changed", b"group_changed", "keys_low", b"keys_low", "replaced", b"replaced", "what", b"what"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "keys_low", b"keys_low", "replaced", b"replaced", "user", b"user", "what", b"what"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "group_changed", b"group_changed", "keys_low", b"keys_low", "replaced", b"replaced", "user", b"user", "what", b"what"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_what: _TypeAlias = _typing.Literal["changed", "replaced", "keys_low"]  # noqa: Y015
+    _WhichOneofReturnType_what: _TypeAlias = _typing.Literal["changed", "replaced", "keys_low", "group_changed"]  # noqa: Y015
     _WhichOneofArgType_what: _TypeAlias = _typing.Literal["what", b"what"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_what) -> _WhichOneofReturnType_what | None: ...
 

@@ -112,6 +112,11 @@ class PeerStub:
                 request_serializer=signet_dot_internal_dot_v1_dot_link__pb2.DeliverRequest.SerializeToString,
                 response_deserializer=signet_dot_internal_dot_v1_dot_link__pb2.DeliverResponse.FromString,
                 _registered_method=True)
+        self.FanOut = channel.unary_unary(
+                '/signet.internal.v1.Peer/FanOut',
+                request_serializer=signet_dot_internal_dot_v1_dot_link__pb2.FanOutRequest.SerializeToString,
+                response_deserializer=signet_dot_internal_dot_v1_dot_link__pb2.FanOutResponse.FromString,
+                _registered_method=True)
         self.Offer = channel.unary_unary(
                 '/signet.internal.v1.Peer/Offer',
                 request_serializer=signet_dot_internal_dot_v1_dot_link__pb2.OfferRequest.SerializeToString,
@@ -135,6 +140,13 @@ class PeerServicer:
 
     def Deliver(self, request, context):
         """Items of our own for inboxes of a shard: durable when it is answered so.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FanOut(self, request, context):
+        """What stands in the order of groups, for members in some shards: durable when it is answered so.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,6 +180,11 @@ def add_PeerServicer_to_server(servicer, server):
                     servicer.Deliver,
                     request_deserializer=signet_dot_internal_dot_v1_dot_link__pb2.DeliverRequest.FromString,
                     response_serializer=signet_dot_internal_dot_v1_dot_link__pb2.DeliverResponse.SerializeToString,
+            ),
+            'FanOut': grpc.unary_unary_rpc_method_handler(
+                    servicer.FanOut,
+                    request_deserializer=signet_dot_internal_dot_v1_dot_link__pb2.FanOutRequest.FromString,
+                    response_serializer=signet_dot_internal_dot_v1_dot_link__pb2.FanOutResponse.SerializeToString,
             ),
             'Offer': grpc.unary_unary_rpc_method_handler(
                     servicer.Offer,
@@ -213,6 +230,33 @@ class Peer:
             '/signet.internal.v1.Peer/Deliver',
             signet_dot_internal_dot_v1_dot_link__pb2.DeliverRequest.SerializeToString,
             signet_dot_internal_dot_v1_dot_link__pb2.DeliverResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FanOut(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.internal.v1.Peer/FanOut',
+            signet_dot_internal_dot_v1_dot_link__pb2.FanOutRequest.SerializeToString,
+            signet_dot_internal_dot_v1_dot_link__pb2.FanOutResponse.FromString,
             options,
             channel_credentials,
             insecure,

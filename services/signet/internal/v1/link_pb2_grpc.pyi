@@ -57,6 +57,8 @@ class PeerStub:
     def __new__(cls, channel: _aio.Channel) -> PeerAsyncStub: ...
     Deliver: _grpc.UnaryUnaryMultiCallable[_link_pb2.DeliverRequest, _link_pb2.DeliverResponse]
     """Items of our own for inboxes of a shard: durable when it is answered so."""
+    FanOut: _grpc.UnaryUnaryMultiCallable[_link_pb2.FanOutRequest, _link_pb2.FanOutResponse]
+    """What stands in the order of groups, for members in some shards: durable when it is answered so."""
     Offer: _grpc.UnaryUnaryMultiCallable[_link_pb2.OfferRequest, _link_pb2.OfferResponse]
     """Shards that were released for this router: take them now (L6). A hint."""
     Tell: _grpc.UnaryUnaryMultiCallable[_link_pb2.TellRequest, _link_pb2.TellResponse]
@@ -71,6 +73,8 @@ class PeerAsyncStub(PeerStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Deliver: _aio.UnaryUnaryMultiCallable[_link_pb2.DeliverRequest, _link_pb2.DeliverResponse]  # type: ignore[assignment]
     """Items of our own for inboxes of a shard: durable when it is answered so."""
+    FanOut: _aio.UnaryUnaryMultiCallable[_link_pb2.FanOutRequest, _link_pb2.FanOutResponse]  # type: ignore[assignment]
+    """What stands in the order of groups, for members in some shards: durable when it is answered so."""
     Offer: _aio.UnaryUnaryMultiCallable[_link_pb2.OfferRequest, _link_pb2.OfferResponse]  # type: ignore[assignment]
     """Shards that were released for this router: take them now (L6). A hint."""
     Tell: _aio.UnaryUnaryMultiCallable[_link_pb2.TellRequest, _link_pb2.TellResponse]  # type: ignore[assignment]
@@ -88,6 +92,14 @@ class PeerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_link_pb2.DeliverResponse, _abc.Awaitable[_link_pb2.DeliverResponse]]:
         """Items of our own for inboxes of a shard: durable when it is answered so."""
+
+    @_abc_1.abstractmethod
+    def FanOut(
+        self,
+        request: _link_pb2.FanOutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_link_pb2.FanOutResponse, _abc.Awaitable[_link_pb2.FanOutResponse]]:
+        """What stands in the order of groups, for members in some shards: durable when it is answered so."""
 
     @_abc_1.abstractmethod
     def Offer(

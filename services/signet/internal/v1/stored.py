@@ -42,12 +42,12 @@ def stored_message(sender: DeviceAddress, send: Send, content: Content, accepted
         ordinal=send.ordinal,
         digest=send.digest,
     )
-    return _stored(item) + origin.SerializeToString()
+    return as_stored(item.SerializeToString()) + origin.SerializeToString()
 
 
-def _stored(item: pb.Item) -> bytes:
-    """The item comes first: `stored_item` finds it there."""
-    return STORED_ITEM_FIELD + _with_length(item.SerializeToString())
+def as_stored(item: bytes) -> bytes:
+    """A serialised item as a StoredItem. It comes first: `stored_item` finds it there."""
+    return STORED_ITEM_FIELD + _with_length(item)
 
 
 def stored_item(body: bytes) -> bytes:
@@ -76,25 +76,38 @@ def stored_delivered(by: DeviceId, ids: list[MessageId], accepted_ms: int) -> by
     """A receipt for the device that sent these messages."""
     delivered = pb.Delivered(by=by.user, by_device=by.device, message_ids=ids)
     item = pb.Item(accepted_ms=accepted_ms, delivered=delivered)
-    return _stored(item)
+    return as_stored(item.SerializeToString())
 
 
 def stored_peer_changed(user: UserId, identity: bool, accepted_ms: int) -> bytes:
     """Somebody's devices, or identity key, are others now."""
     changed = pb.PeerChanged(user=user, identity=identity)
     item = pb.Item(accepted_ms=accepted_ms, peer_changed=changed)
-    return _stored(item)
+    return as_stored(item.SerializeToString())
 
 
 def read_stored(body: bytes, accepted_ms: int) -> tuple[bytes, Origin | None]:
     """The bytes to push, and where a message came from."""
     stored = item_pb2.StoredItem.FromString(body)
+    return stored.item, read_origin(stored, accepted_ms)
+
+
+def read_origin(stored: item_pb2.StoredItem, accepted_ms: int) -> Origin | None:
+    """Where a message came from; None for what owners make themselves."""
     if not stored.sender:
-        return stored.item, None
+        return None
     device = DeviceId(UserId(stored.sender), stored.sender_device)
     sender = DeviceAddress(device, stored.sender_registration, stored.sender_generation)
     message_id = MessageId(stored.message_id)
-    return stored.item, Origin(sender, message_id, stored.ordinal, stored.digest, accepted_ms)
+    return Origin(sender, message_id, stored.ordinal, stored.digest, accepted_ms)
+
+
+def read_place(body: bytes) -> tuple[bytes, Position] | None:
+    """Of a copy from a group: which group, and where it stands in the group's order."""
+    stored = item_pb2.StoredItem.FromString(body)
+    if not stored.group:
+        return None
+    return stored.group, Position(stored.at.epoch, stored.at.seq)
 
 
 def item_frame(position: Position, follows: Position | None, item: bytes) -> bytes:
