@@ -1,13 +1,15 @@
 """What the calls of a client share."""
 
 import asyncio
+from collections.abc import Callable
 
 from signet.client.account import Keys
 from signet.client.device_store import DeviceStore, Tx
 from signet.client.engine import Engine
 from signet.client.environment import Environment
 from signet.client.errors import UnknownMessage
-from signet.client.events import Message, SendFailed, Status
+from signet.client.events import Event, Message, SendFailed, Status
+from signet.client.rest import Rest
 from signet.client.sealing import Self
 from signet.core.ids import MessageId, UserId
 
@@ -20,8 +22,10 @@ class Calls:
     _store: DeviceStore
     _me: Self
     _keys: Keys
+    _rest: Rest
     _engine: Engine
     _env: Environment
+    _emit: Callable[[Event], None]
     _waiters: dict[MessageId, set[Waiter]]
 
     @property

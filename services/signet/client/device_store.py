@@ -28,6 +28,7 @@ from signet.client.store.peers import Peers
 from signet.client.store.pre_keys import PreKeys
 from signet.client.store.schema import migrate
 from signet.client.store.settings import Settings
+from signet.client.store.uploads import Uploads
 from signet.client.store.vault import Vault
 from signet.e2e import Randomness
 
@@ -48,6 +49,7 @@ class Tx:
         self.messages = Messages(db, vault)
         self.outgoing = Outgoing(db, vault)
         self.incoming = Incoming(db, vault)
+        self.uploads = Uploads(db, vault)
         self.groups = Groups(db, vault)
         self.group_keys = GroupKeys(db, vault)
         self.group_lines = GroupLines(db)
@@ -80,10 +82,13 @@ Job = Callable[[Tx], Any]
 
 
 class DeviceStore:
-    """Open it with `open`; it holds the lock until `close`."""
+    """Open it with `open`; it holds the lock until `close`.
 
-    def __init__(self, db: sqlite3.Connection, vault: Vault, lock: int) -> None:
-        self._db, self._lock = db, lock
+    `media` is the folder beside it for ciphertext of files on their way; made by who needs it.
+    """
+
+    def __init__(self, db: sqlite3.Connection, vault: Vault, lock: int, media: Path) -> None:
+        self._db, self._lock, self.media = db, lock, media
         self._tx = Tx(db, vault)
         self._jobs: queue.SimpleQueue[tuple[Job, asyncio.Future[Any]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -110,7 +115,7 @@ class DeviceStore:
         except BaseException:
             os.close(lock)
             raise
-        return cls(db, vault, lock)
+        return cls(db, vault, lock, path.with_name(path.name + ".media"))
 
     def run(self, job: Callable[[Tx], T]) -> Awaitable[T]:
         """Run a job in the store's thread; wait for its result, then durable.

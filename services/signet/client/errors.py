@@ -41,8 +41,26 @@ class IdentityNotTrusted(ClientError):
     """The peer's identity key changed and nobody consented: `Client.consent` after comparing."""
 
 
+class NotALink(ClientError):
+    """A text that is no link of a new device, or one of another server."""
+
+
+class LinkOver(ClientError):
+    """The link of a new device was refused or used, or its five minutes are over: show another."""
+
+
 class UnknownMessage(ClientError):
     """No such message in this device's history, or not one that this may be done to."""
+
+
+class AttachmentDamaged(ClientError):
+    """What the store has is not what was sent: its length, digest or key is another. Nothing was
+    written; to ask again is of use only if the sender sends it again.
+    """
+
+
+class AttachmentGone(ClientError):
+    """The store has it no more: blobs go 15 days after the messages that name them would."""
 
 
 class SendRefused(ClientError):
@@ -188,6 +206,24 @@ class TooManyUnanswered(SignetError): ...
 class NotOwner(SignetError): ...
 
 
+class NotAMember(SignetError): ...
+
+
+class WrongGroup(SignetError): ...
+
+
+class GroupBusy(SignetError): ...
+
+
+class GroupFull(SignetError): ...
+
+
+class GroupChangedFirst(SignetError): ...
+
+
+class LastAdministrator(SignetError): ...
+
+
 class MediaTooLarge(SignetError): ...
 
 
@@ -246,6 +282,12 @@ _BY_CODE: dict[Code, type[SignetError]] = {
     Code.STRANGER_LIMIT: StrangerLimit,
     Code.TOO_MANY_UNANSWERED: TooManyUnanswered,
     Code.NOT_OWNER: NotOwner,
+    Code.NOT_A_MEMBER: NotAMember,
+    Code.WRONG_GROUP: WrongGroup,
+    Code.GROUP_BUSY: GroupBusy,
+    Code.GROUP_FULL: GroupFull,
+    Code.GROUP_CHANGED: GroupChangedFirst,
+    Code.LAST_ADMINISTRATOR: LastAdministrator,
     Code.MEDIA_TOO_LARGE: MediaTooLarge,
     Code.MEDIA_TICKET_REFUSED: MediaTicketRefused,
     Code.MEDIA_INCOMPLETE: MediaIncomplete,

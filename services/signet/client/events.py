@@ -7,8 +7,9 @@ are lost with it; what they changed can be asked for (`Client.history`).
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, StrEnum
 
+from signet.client.media.attachment import Attachment
 from signet.core.errors import Code
 from signet.core.ids import MessageId, UserId
 
@@ -50,6 +51,7 @@ class Message:
     edited: bool = False
     expires_ms: int = 0  # when it disappears here; 0: it does not (yet)
     reactions: tuple[tuple[UserId, str], ...] = ()
+    attachments: tuple[Attachment, ...] = ()
     concurrent: bool = False  # in a group: its author had not seen all that stands before it
 
 
@@ -147,6 +149,21 @@ class DeviceAdded(Kept):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceDropped(Kept):
+    """Devices of this account were removed, or nobody used them for long."""
+
+    device_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockChanged(Kept):
+    """Another device of this account has blocked somebody, or hears of them again."""
+
+    peer: UserId
+    blocked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecryptionFailed(Kept):
     """A message could not be read. A placeholder is in the history; it is asked for again."""
 
@@ -174,6 +191,59 @@ class SendFailed(Kept):
     peer: UserId
     message_id: MessageId
     code: Code | None
+
+
+class GroupAction(StrEnum):
+    """What a change of a group did."""
+
+    CREATED = "created"  # `users` were brought in
+    ADDED = "added"
+    REMOVED = "removed"
+    LEFT = "left"  # `users`: who is an administrator instead, where somebody is
+    JOINED = "joined"  # by the link
+    ADMINISTRATOR = "administrator"
+    NO_ADMINISTRATOR = "no_administrator"
+    LINK = "link"  # there is another link
+    NO_LINK = "no_link"
+    PROFILE = "profile"  # name or picture; also when their key has come
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupChanged(Kept):
+    """A group is another: its author had the right to it, and signed it. `peer`: the group."""
+
+    peer: UserId
+    author: UserId
+    action: GroupAction
+    users: tuple[UserId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupDistrusted(Kept):
+    """The server showed a change of a group that nobody with the right to it signed.
+
+    It was not followed, and nobody was told a key for it.
+    """
+
+    peer: UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupMessagesMissing(Kept):
+    """Here something of a group's order was dropped: of age, or the inbox was full."""
+
+    peer: UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupReceipts(Event):
+    """A message of ours came further: delivered to 7 of 9, read by 3."""
+
+    peer: UserId
+    message_id: MessageId
+    recipients: int
+    delivered: int
+    read: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,35 +74,24 @@ class AttachmentKey:
 
 
 class Encryptor:
-    """Encrypts a content of `size` bytes: `update` with its pieces, then all of `finish`."""
+    """Encrypts one content: `update` with its pieces, then all of `finish`. `size`: what came."""
 
-    def __init__(self, key: AttachmentKey, size: int, randomness: Randomness) -> None:
+    def __init__(self, key: AttachmentKey, randomness: Randomness) -> None:
+        self.size = 0
         self._iv = randomness(_BLOCK)  # goes out with the first piece
         self._cipher = Cipher(AES256(key.cipher), CBC(self._iv)).encryptor()
         self._mac, self._digest = new_hmac(key.mac, digestmod="sha256"), sha256()
-        self._left, self._zeros = size, padded_size(size) - size
 
     def update(self, content: bytes) -> bytes:
-        """What follows of the ciphertext.
-
-        Raises:
-            InvalidAttachment: more than `size` bytes came.
-        """
-        self._left -= len(content)
-        if self._left < 0:
-            raise InvalidAttachment("there is more of it than was said")
+        """What follows of the ciphertext."""
+        self.size += len(content)
         return self._next(content)
 
     def finish(self) -> Iterator[bytes]:
-        """The rest of the ciphertext, in pieces. `digest` is right when they are all taken.
-
-        Raises:
-            InvalidAttachment: less than `size` bytes came.
-        """
-        if self._left:
-            raise InvalidAttachment("there is less of it than was said")
-        for start in range(0, self._zeros, len(_ZEROS)):
-            yield self._next(_ZEROS[: self._zeros - start])
+        """The rest of the ciphertext, in pieces. `digest` is right when they are all taken."""
+        zeros = padded_size(self.size) - self.size
+        for start in range(0, zeros, len(_ZEROS)):
+            yield self._next(_ZEROS[: zeros - start])
         yield self._next(_END)
         mac = self._mac.digest()
         self._digest.update(mac)

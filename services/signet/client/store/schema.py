@@ -134,6 +134,15 @@ MIGRATIONS = (
     DROP INDEX messages_due;
     CREATE INDEX messages_due ON messages (peer, line) WHERE receipt_due > 0;
     """,
+    # Attachments that are not put yet; a row leaves with its message, into the outbox.
+    """
+    CREATE TABLE uploads (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id BLOB NOT NULL UNIQUE, peer BLOB NOT NULL, queued_at REAL NOT NULL,
+        ticket BLOB NOT NULL,
+        content BLOB NOT NULL       -- a serialised signet.v1.Content without the pointer
+    ) STRICT;
+    """,
 )
 
 
