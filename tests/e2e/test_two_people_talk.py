@@ -23,6 +23,7 @@ from signet.client import (
 from signet.client.client import Transport
 from signet.client.errors import DeviceRemoved, NotFound, SendRefused, UserNameTaken
 from signet.core.ids import UserId
+from signet.e2e import SessionRecord
 from signet.standalone import Standalone
 from tests.support.people import Person, running
 from tests.support.server import server
@@ -184,7 +185,7 @@ async def test_a_lost_session_is_repaired(place: Place) -> None:
         await bob.reads(1)
         await bob.client.send(a, "back")
         await alice.reads(1)
-        await bob.client._store.run(lambda tx: tx.peers.drop_session(a, 1))
+        await bob.client._store.run(lambda tx: tx.peers.put_session(a, 1, SessionRecord()))
         await alice.client.send(b, "lost")
         await bob.hears(DecryptionFailed)
         assert await bob.reads(2) == ["first", "lost"]

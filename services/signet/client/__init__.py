@@ -4,9 +4,13 @@ from signet.client.account import Audience, Device, KeyStock
 from signet.client.client import Client, Conversation, Transport
 from signet.client.environment import Environment
 from signet.client.errors import (
+    AttachmentDamaged,
+    AttachmentGone,
     ClientError,
     IdentityNotTrusted,
+    LinkOver,
     NoAccount,
+    NotALink,
     SendRefused,
     ServerUnreachable,
     StoreFailed,
@@ -16,11 +20,13 @@ from signet.client.errors import (
     WrongPassphrase,
 )
 from signet.client.events import (
+    BlockChanged,
     ConnectionChanged,
     ConnectionState,
     DecryptionFailed,
     Deleted,
     DeviceAdded,
+    DeviceDropped,
     Edited,
     Event,
     IdentityChanged,
@@ -41,9 +47,18 @@ from signet.client.events import (
     TypingChanged,
     UpdateNeeded,
 )
+from signet.client.letting_in import DeviceRequest
+from signet.client.linking import Linking
+from signet.client.media.attachment import Attachment
+from signet.client.media.progress import Progress
+from signet.client.people_calls import ReportReason
 
 __all__ = [
+    "Attachment",
+    "AttachmentDamaged",
+    "AttachmentGone",
     "Audience",
+    "BlockChanged",
     "Client",
     "ClientError",
     "ConnectionChanged",
@@ -53,6 +68,8 @@ __all__ = [
     "Deleted",
     "Device",
     "DeviceAdded",
+    "DeviceDropped",
+    "DeviceRequest",
     "Edited",
     "Environment",
     "Event",
@@ -61,16 +78,21 @@ __all__ = [
     "Kept",
     "KeyStock",
     "Kind",
+    "LinkOver",
+    "Linking",
     "Message",
     "MessageReceived",
     "MessageSynced",
     "MessagesExpired",
     "NoAccount",
+    "NotALink",
     "Online",
     "PeerChanged",
     "PresenceChanged",
+    "Progress",
     "ReactionReceived",
     "ReceiptChanged",
+    "ReportReason",
     "SendFailed",
     "SendRefused",
     "ServerUnreachable",

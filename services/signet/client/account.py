@@ -56,6 +56,7 @@ class Device:
     registration: int
     name: str
     created_at: int  # Unix time, seconds
+    last_login_at: int = 0  # 0: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ async def register(
 ) -> Registered:
     """Make an account with one device. Raises SignetError (REGISTRATION_REFUSED, …)."""
     body = _application(server, device, wanted, environment)
-    return _registered(await rest.call("POST", "/v1/register", body))
+    return registered(await rest.call("POST", "/v1/register", body))
 
 
 async def recover(
@@ -142,7 +143,7 @@ async def recover(
         "registration_lock": claim.registration_lock,
         "registration": _application(server, device, wanted, environment),
     }
-    return _registered(await rest.call("POST", "/v1/recover", body))
+    return registered(await rest.call("POST", "/v1/recover", body))
 
 
 def _application(
@@ -174,7 +175,8 @@ def _application(
     }
 
 
-def _registered(answer: Json) -> Registered:
+def registered(answer: Json) -> Registered:
+    """From the answer of a registration."""
     token = answer["token"]
     return Registered(
         user_id(answer["user_id"]),
@@ -212,44 +214,48 @@ class Keys:
 
     async def find(self, user_name: str) -> UserId:
         """Raises NotFound: nobody of that name, or they do not want to be found."""
-        found = await self._call("GET", f"/v1/users/by-name/{user_name}")
+        found = await self.call("GET", f"/v1/users/by-name/{user_name}")
         return user_id(found["user_id"])
 
     async def bundles(self, user: UserId) -> Bundles:
         """Keys of all devices of a person. Uses up one-time keys. Raises NotFound."""
-        found = await self._call("GET", f"/v1/keys/{show(user)}")
+        found = await self.call("GET", f"/v1/keys/{show(user)}")
         identity = unb64(found["identity_key"])
         devices = tuple(_bundle(identity, device) for device in found["devices"])
         return Bundles(user, identity, devices)
 
     async def upload(self, keys: Upload) -> KeyStock:
-        return _stock(await self._call("POST", "/v1/keys/upload", keys.to_json()))
+        return _stock(await self.call("POST", "/v1/keys/upload", keys.to_json()))
 
     async def count(self) -> KeyStock:
-        return _stock(await self._call("GET", "/v1/keys/count"))
+        return _stock(await self.call("GET", "/v1/keys/count"))
 
     async def check(self, digest: bytes) -> bool:
         """Whether the server holds the same long-lived keys as this device."""
-        answer = await self._call("POST", "/v1/keys/check", {"digest": b64(digest)})
+        answer = await self.call("POST", "/v1/keys/check", {"digest": b64(digest)})
         return bool(answer["same"])
 
     async def account(self) -> Json:
-        return await self._call("GET", "/v1/account")
+        return await self.call("GET", "/v1/account")
 
     async def devices(self) -> list[Device]:
         return [_device(one) for one in (await self.account())["devices"]]
 
     async def update(self, changes: Json) -> None:
-        await self._call("PATCH", "/v1/account", changes)
+        await self.call("PATCH", "/v1/account", changes)
 
     async def remove_device(self, device: int) -> None:
-        await self._call("DELETE", f"/v1/account/devices/{device}")
+        await self.call("DELETE", f"/v1/account/devices/{device}")
+
+    async def rename_device(self, device: int, name: str) -> None:
+        await self.call("PATCH", f"/v1/account/devices/{device}", {"name": name})
 
     async def set_blocked(self, user: UserId, blocked: bool) -> None:
         method = "PUT" if blocked else "DELETE"
-        await self._call(method, f"/v1/account/blocked/{show(user)}")
+        await self.call(method, f"/v1/account/blocked/{show(user)}")
 
-    async def _call(self, method: str, path: str, body: Json | None = None) -> Json:
+    async def call(self, method: str, path: str, body: Json | None = None) -> Json:
+        """Ask as this device. Raises SignetError, ServerUnreachable."""
         try:
             return await self._rest.call(method, path, body, token=await self.token())
         except (Unauthenticated, TokenExpired):  # another signing key, or a clock that is off
@@ -288,6 +294,7 @@ def _device(one: Json) -> Device:
         int(one["registration_id"]),
         one.get("name", ""),
         int(one.get("created_at", 0)),
+        int(one.get("last_login_at", 0)),
     )
 
 

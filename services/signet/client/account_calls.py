@@ -1,8 +1,10 @@
 """The calls about one's own account: devices, keys, and what others may see."""
 
+from signet.client import letting_in
 from signet.client.account import Audience, Device, KeyStock
 from signet.client.calls import Calls
 from signet.client.device_store import Tx
+from signet.client.letting_in import DeviceRequest, Host
 
 
 class AccountCalls(Calls):
@@ -11,9 +13,31 @@ class AccountCalls(Calls):
     async def devices(self) -> list[Device]:
         return await self._keys.devices()
 
+    async def read_link(self, link: str) -> DeviceRequest:
+        """Meet the new device that shows this link; `approve` the request, or `refuse` it.
+
+        Raises:
+            NotALink, LinkOver: as their names say.
+            SignetError: DEVICE_LIMIT (six devices), RATE_LIMITED, …; ServerUnreachable.
+        """
+        added = self._engine.upkeep.device_added
+        host = Host(self._store, self._me, self._keys, self._rest, added)
+        return await letting_in.read_link(host, link)
+
+    async def rename_device(self, device_id: int, name: str) -> None:
+        """Only this account sees it. Raises NotFound, InvalidArgument."""
+        await self._keys.rename_device(device_id, name)
+
     async def remove_device(self, device_id: int) -> None:
-        """Its streams close within a second; its inbox is dropped."""
+        """Its streams, its tokens and its inbox end at once.
+
+        It still knows the identity key: who may have it in the wrong hands changes that, too.
+
+        Raises NotFound.
+        """
         await self._keys.remove_device(device_id)
+        if device_id != self._me.account.device:
+            await self._engine.upkeep.check_devices()
 
     async def refresh_keys(self) -> KeyStock:
         """Refill and rotate pre-keys where it is due; what the server then has."""

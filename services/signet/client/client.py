@@ -21,6 +21,10 @@ from signet.client.events import (
     ReceiptChanged,
     SendFailed,
 )
+from signet.client.life_calls import LifeCalls
+from signet.client.linking import Linking
+from signet.client.media.calls import MediaCalls
+from signet.client.media.transfer import Transfer
 from signet.client.message_calls import Conversation, MessageCalls
 from signet.client.moves import host_of
 from signet.client.people_calls import PeopleCalls
@@ -36,7 +40,7 @@ Transport = Literal["websocket", "grpc"]
 _DIALS: dict[str, Dial] = {"websocket": websocket.dial, "grpc": grpc_stream.dial}
 
 
-class Client(MessageCalls, PeopleCalls, AccountCalls):
+class Client(MessageCalls, MediaCalls, PeopleCalls, AccountCalls, LifeCalls):
     """Make one with `register` or `open`; `async with client` connects and, at the end, closes."""
 
     def __init__(
@@ -50,19 +54,10 @@ class Client(MessageCalls, PeopleCalls, AccountCalls):
         self._state_changed = asyncio.Event()
         self._address, self._address_in_doubt = "", False
         self._closed = False
-        self._engine = Engine(
-            store=store,
-            me=self._me,
-            keys=self._keys,
-            dial=environment.dial or _DIALS[account.transport],
-            entry=self._entry,
-            doubt_entry=self._doubt_entry,
-            domain=host_of(account.server),
-            emit=self._emit,
-        )
-        self.recovery_key: str | None = (
-            None  # only right after `register` and `recover`: show it, once
-        )
+        self._changing = asyncio.Lock()
+        self._engine = self._new_engine()
+        self._open_media(Transfer(account.server, environment.http), self._queue)
+        self.recovery_key: str | None = None  # right after `register` and `recover`: show it once
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -127,6 +122,28 @@ class Client(MessageCalls, PeopleCalls, AccountCalls):
             return entering.client(*await entrance.recover(claim))
 
     @classmethod
+    async def link(
+        cls,
+        *,
+        server: str,
+        store: Path | str,
+        device_name: str = "",
+        transport: Transport = "websocket",
+        passphrase: str | None = None,
+        environment: Environment | None = None,
+    ) -> Linking:
+        """Come to an account that is on another device, which lets this one in (docs/devices.md).
+
+        Raises:
+            SignetError, ServerUnreachable, StoreInUse, StoreHasAccount: as their names say.
+        """
+        entering = _Entering(server, Path(store), passphrase, transport, environment)
+        async with entering as entrance:
+            return await Linking.begin(
+                entrance, device_name, made=entering.client, close=entering.close
+            )
+
+    @classmethod
     async def open(
         cls,
         *,
@@ -152,12 +169,14 @@ class Client(MessageCalls, PeopleCalls, AccountCalls):
     async def start(self) -> None:
         """Connect, and stay connected. Returns at once; `wait_online` waits."""
         await self._engine.start()
+        self._uploads.start()
 
     async def stop(self) -> None:
         """End the stream and give the store back. What waits is durable. Again: no effect."""
         if self._closed:
             return
         self._closed = True
+        await self._close_media()
         await self._engine.close()
         await self._rest.close()
         await self._store.close()
@@ -213,10 +232,33 @@ class Client(MessageCalls, PeopleCalls, AccountCalls):
 
     # --- inside ---------------------------------------------------------------------------------
 
+    def _new_engine(self) -> Engine:
+        return Engine(
+            store=self._store,
+            me=self._me,
+            keys=self._keys,
+            dial=self._env.dial or _DIALS[self._account.transport],
+            entry=self._entry,
+            doubt_entry=self._doubt_entry,
+            domain=host_of(self._account.server),
+            emit=self._emit,
+        )
+
+    async def _pause(self) -> None:
+        await self._engine.close()
+
+    async def _go_on(self, account: Account) -> None:
+        self._account, self._me = account, Self(account, account.local(), self._env)
+        self._engine = self._new_engine()
+        if not self._closed:
+            await self._engine.start()
+
     def _emit(self, event: Event) -> None:
         match event:
-            case ConnectionChanged():
+            case ConnectionChanged(state=state):
                 self._state_changed.set()
+                if state is ConnectionState.ONLINE:
+                    self._uploads.hurry()
             case ReceiptChanged(message_ids=ids, status=status):
                 for message_id in ids:
                     self._wake(message_id, status)
@@ -271,14 +313,17 @@ class _Entering:
         trace: TracebackType | None,
     ) -> None:
         if error is not None:
-            await self._rest.close()
-            await self._store.close()
+            await self.close()
+
+    async def close(self) -> None:
+        await self._rest.close()
+        await self._store.close()
 
     def client(self, account: Account, made: Registered) -> Client:
         """With the token and the recovery key that came with the account."""
         client = Client(self._store, account, self._rest, self._env)
         client._keys.use(made.token, made.expires_at)
-        client.recovery_key = made.recovery_key
+        client.recovery_key = made.recovery_key or None
         return client
 
 

@@ -40,6 +40,9 @@ VERSION = 1
 MAX_TEXT = MAX_CONTENT - 4096
 
 
+_ANSWERING = ("text", "reaction", "edit", "delete")
+
+
 class Reading(Enum):
     """How a plaintext could be read."""
 
@@ -100,18 +103,30 @@ def no_message() -> Content:
     return Content(no_message=NoMessage())
 
 
+def answers(content: Content) -> list[bytes]:
+    """The messages that this one answers or changes."""
+    return _ids(content) if content.WhichOneof("body") in _ANSWERING else []
+
+
+def copy_of(content: Content) -> Content:
+    """One that may be changed."""
+    copy = Content()
+    copy.CopyFrom(content)
+    return copy
+
+
 def sync_sent(to: UserId, content: Content) -> Content:
     return Content(sync=Sync(sent=SyncSent(to=to, content=content)))
 
 
-def sync_read(ids: list[MessageId]) -> Content:
-    return Content(sync=Sync(read=SyncRead(message_ids=ids)))
+def sync_read(ids: list[MessageId], conversation: UserId | None = None) -> Content:
+    read = SyncRead(message_ids=ids)
+    return Content(sync=Sync(read=read), conversation=conversation or b"")
 
 
 def stamped(content: Content, message_id: MessageId, clock_ms: int) -> Content:
     """A copy that says which message it is, and when its author's clock says it was written."""
-    copy = Content()
-    copy.CopyFrom(content)
+    copy = copy_of(content)
     copy.required_version, copy.message_id, copy.clock_ms = VERSION, message_id, clock_ms
     return copy
 
@@ -143,7 +158,10 @@ def _well_formed(content: Content, *, synced: bool = False) -> bool:
         content.original_id,
         content.conversation,
         content.text.reply.author,
+        content.group.group,
+        content.key_distribution.group,
         *content.earlier_ids,
+        *content.group.answers,
     )
     if any(len(each) not in (0, ID_BYTES) for each in optional):
         return False

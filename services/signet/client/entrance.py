@@ -30,7 +30,7 @@ class Entrance:
     def __init__(
         self, store: DeviceStore, rest: Rest, environment: Environment, server: str, transport: str
     ) -> None:
-        self._store, self._rest, self._env = store, rest, environment
+        self.store, self.rest, self.environment = store, rest, environment
         self._server, self._transport = server, transport
 
     async def register(self, wanted: Registration) -> tuple[Account, Registered]:
@@ -39,8 +39,8 @@ class Entrance:
         bits = found.proof_of_work_bits
         proof = await work.prove(found.name, device.identity.public, bits)
         wanted = replace(wanted, proof_of_work=proof)
-        made = await accounts.register(self._rest, found, device, wanted, self._env)
-        return await self._keep(found, device, made, wanted.user_name), made
+        made = await accounts.register(self.rest, found, device, wanted, self.environment)
+        return await self.keep(found, device, made, wanted.user_name), made
 
     async def recover(self, claim: Claim) -> tuple[Account, Registered]:
         """Take an account over. Raises SignetError, ServerUnreachable, StoreHasAccount.
@@ -48,22 +48,21 @@ class Entrance:
         The answer names the new recovery key, and may be lost: the same keys ask again.
         """
         found, device = await self._prepare(_RECOVERING)
-        made = await accounts.recover(self._rest, found, device, claim, self._env)
-        account = await self._keep(found, device, made, claim.user_name)
+        made = await accounts.recover(self.rest, found, device, claim, self.environment)
+        account = await self.keep(found, device, made, claim.user_name)
         if not claim.user_name:  # good to know, and nothing worse
             with suppress(SignetError, ServerUnreachable):
-                own = await self._rest.call("GET", "/v1/account", token=made.token)
-                account = await self._keep(found, device, made, own["user_name"])
+                own = await self.rest.call("GET", "/v1/account", token=made.token)
+                account = await self.keep(found, device, made, own["user_name"])
         return account, made
 
     async def _prepare(self, keep_as: str = "") -> tuple[Server, NewDevice]:
         """The server, and a device with keys: those kept under a name, where there are any."""
-        env = self._env
-        found = await accounts.find_server(self._rest)
+        env = self.environment
+        found = await accounts.find_server(self.rest)
 
         def make(tx: Tx) -> NewDevice:
-            if tx.settings.account() is not None:
-                raise StoreHasAccount("this store holds an account: choose another")
+            refuse_account(tx)
             kept = tx.settings.get(keep_as) if keep_as else None
             secrets = kept or _secrets(env)
             if keep_as:
@@ -74,11 +73,12 @@ class Entrance:
             keys = prekeys.make(tx, identity, env, prekeys.EVERYTHING)
             return NewDevice(identity, login, registration, keys)
 
-        return found, await self._store.run(make)
+        return found, await self.store.run(make)
 
-    async def _keep(
+    async def keep(
         self, server: Server, device: NewDevice, made: Registered, user_name: str
     ) -> Account:
+        """What it has come to, in the store."""
         account = Account(
             made.user,
             made.device,
@@ -95,8 +95,14 @@ class Entrance:
             tx.settings.put_account(account)
             tx.settings.drop(_RECOVERING)
 
-        await self._store.run(write)
+        await self.store.run(write)
         return account
+
+
+def refuse_account(tx: Tx) -> None:
+    """Raises StoreHasAccount."""
+    if tx.settings.account() is not None:
+        raise StoreHasAccount("this store holds an account: choose another")
 
 
 def _secrets(environment: Environment) -> bytes:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from signet.client import content as contents
-from signet.client import reading, sealing
+from signet.client import own_devices, reading, sealing
 from signet.client.calls import Calls, Waiter, find_message
 from signet.client.device_store import Tx
 from signet.client.errors import SendRefused, UnknownMessage
 from signet.client.events import Message, SendFailed, Status
 from signet.client.reading import From
+from signet.client.store.messages import Due
 from signet.client.store.outgoing import Row
-from signet.client.upkeep import has_other_devices
 from signet.core.ids import MessageId, UserId
 from signet.v1.content_pb2 import Content
 from signet.v1.messaging_pb2 import ClientFrame
@@ -167,8 +167,10 @@ class MessageCalls(Calls):
         """All (or these) messages of somebody were read; they are told, unless that is off."""
 
         def write(tx: Tx) -> list[MessageId]:
-            receipts = bool(tx.settings.number("read_receipts", 1))
-            return tx.messages.mark_read(peer, ids, self._env.now_ms(), receipts=receipts)
+            due = Due.PEER if tx.settings.number("read_receipts", 1) else Due.NOBODY
+            if own_devices.has_others(tx, self._me):
+                due |= Due.OWN_DEVICES
+            return tx.messages.mark_read(peer, ids, self._env.now_ms(), due)
 
         if await self._store.run(write):
             self._engine.upkeep.receipts_due()
@@ -183,12 +185,13 @@ class MessageCalls(Calls):
 
         return await self._store.run(look)
 
-    def _queue(self, tx: Tx, to: UserId, content: Content) -> list[Row]:
+    def _queue(
+        self, tx: Tx, to: UserId, content: Content, message_id: MessageId | None = None
+    ) -> list[Row]:
         """A send, and a sync copy where there are other devices of ours (O5)."""
-        rows = [sealing.queue(tx, self._me, to, content)]
-        if to != self.user_id and has_other_devices(tx, self._me):
-            sync = contents.sync_sent(to, rows[0].content)
-            rows.append(sealing.queue(tx, self._me, self.user_id, sync))
+        rows = [sealing.queue(tx, self._me, to, content, message_id=message_id)]
+        if to != self.user_id:
+            rows += own_devices.tell(tx, self._me, contents.sync_sent(to, rows[0].content))
         return rows
 
     def _wake(self, message_id: MessageId, what: Status | SendFailed) -> None:

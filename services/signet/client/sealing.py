@@ -134,10 +134,10 @@ def _encrypted(
     return parts
 
 
-def correct(tx: Tx, to: UserId, devices: DeviceMismatch) -> None:
-    """WRONG_DEVICES: forget what is extra, give up what is stale, ask for what is missing."""
+def correct(tx: Tx, me: Self, to: UserId, devices: DeviceMismatch) -> None:
+    """WRONG_DEVICES: retire what is extra, give up what is stale, ask for what is missing."""
     for device in devices.extra:
-        tx.peers.drop_session(to, device)
+        tx.peers.retire(to, device, me.environment.now())
     for device in devices.stale:
         give_up(tx, to, device)
     tx.peers.set(to, stale=int(bool(devices.missing or devices.stale)))
@@ -181,7 +181,7 @@ def learn_bundles(tx: Tx, me: Self, bundles: Bundles) -> bool:
         listed.pop(me.account.device, None)
     for device in tx.peers.devices(bundles.user):
         if device not in listed:
-            tx.peers.drop_session(bundles.user, device)
+            tx.peers.retire(bundles.user, device, me.environment.now())
     for bundle in listed.values():
         _open(tx, me, peer, bundle)
     return False
@@ -190,6 +190,7 @@ def learn_bundles(tx: Tx, me: Self, bundles: Bundles) -> bool:
 def _open(tx: Tx, me: Self, peer: Peer, bundle: PreKeyBundle) -> None:
     now = me.environment.now()
     record = tx.peers.session(peer.user, bundle.device_id)
+    tx.peers.revive(peer.user, bundle.device_id)
     if (
         record is not None
         and record.has_current(now)

@@ -10,16 +10,18 @@ from contextlib import suppress
 import structlog
 
 from signet.client import content as contents
-from signet.client import prekeys, sealing
+from signet.client import own_devices, prekeys, sealing
 from signet.client.account import Keys, KeyStock
 from signet.client.device_store import DeviceStore, Tx
 from signet.client.errors import ServerUnreachable, StoreFailed
-from signet.client.events import DeviceAdded, Kept
+from signet.client.events import DeviceAdded, DeviceDropped, Kept
 from signet.client.sealing import Self
 from signet.client.sender import Sender
+from signet.client.store.messages import Due
 from signet.client.store.outgoing import Row
 from signet.core.errors import SignetError
 from signet.core.limits import (
+    ITEM_TTL,
     READ_RECEIPT_DELAY,
     READ_RECEIPT_IDS,
     RETRY_LIMIT,
@@ -100,20 +102,28 @@ class Upkeep:
         return stock
 
     async def check_devices(self) -> None:
-        """Compare the account's devices with those that were known; tell of new ones."""
+        """Compare the account's devices with those that were known; tell of what changed."""
         listed = {device.id for device in await self._keys.devices()}
         me = self._me
 
-        def note(tx: Tx) -> set[int]:
+        def note(tx: Tx) -> tuple[set[int], set[int]]:
             known = set(tx.settings.get("own_devices") or bytes([me.account.device]))
             tx.settings.put("own_devices", bytes(sorted(listed)))
             if known != listed:
                 tx.peers.set(me.user, stale=1)
-            return listed - known
+            return listed - known, known - listed
 
-        added = await self._store.run(note)
+        added, dropped = await self._store.run(note)
         if added:
             await self._emit(DeviceAdded(device_ids=tuple(sorted(added))))
+        if dropped:
+            await self._emit(DeviceDropped(device_ids=tuple(sorted(dropped))))
+
+    async def device_added(self) -> None:
+        """This device let another one in: tell it of the people that are known here."""
+        await self.check_devices()
+        rows = await self._store.run(lambda tx: own_devices.tell_people(tx, self._me))
+        self._sender.add(rows)
 
     async def _forever(self, loop: Callable[[], Awaitable[None]], due: asyncio.Event) -> None:
         while True:
@@ -145,6 +155,7 @@ class Upkeep:
         now = self._me.environment.now()
         tx.messages.expire(int(now * 1000))
         tx.incoming.forget_seen(now)
+        tx.peers.forget_gone(now - ITEM_TTL)
         tx.incoming.forget_tries(now - RETRY_LIMIT)
         tx.outgoing.trim_log(now - SENT_LOG_TTL, SENT_LOG_MESSAGES)
         return tx.messages.next_expiry()
@@ -158,20 +169,13 @@ class Upkeep:
     def _take_receipts(self, tx: Tx) -> list[Row]:
         rows = []
         for author in tx.messages.receipts_due():
-            while ids := tx.messages.take_receipts(author, READ_RECEIPT_IDS):
-                rows.append(sealing.queue(tx, self._me, author, contents.read_receipt(ids)))
-                if has_other_devices(tx, self._me):
-                    sync = contents.sync_read(ids)
-                    rows.append(sealing.queue(tx, self._me, self._me.user, sync))
+            while taken := tx.messages.take_receipts(author, READ_RECEIPT_IDS):
+                if told := [line.id for line in taken if Due.PEER in line.due]:
+                    rows.append(sealing.queue(tx, self._me, author, contents.read_receipt(told)))
+                rows += own_devices.tell_read(tx, self._me, taken)
         return rows
 
 
 async def _wait(due: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(due.wait(), seconds)
-
-
-def has_other_devices(tx: Tx, me: Self) -> bool:
-    """Whether this account has devices besides this one, by what was last heard."""
-    own = tx.settings.get("own_devices") or b""
-    return any(device != me.account.device for device in own)

@@ -164,6 +164,7 @@ def link_state(found: DeviceLink) -> pb.LinkState:
         answer=found.answer,
         sealed=found.approval.sealed if found.approval else b"",
         expires_at=found.expires_ms // 1000,
+        device_id=found.device,
     )
 
 

@@ -39,12 +39,13 @@ class OpenedLink(m.Body):
 
 
 class LinkState(m.Body):
-    """What is in a mailbox so far; '' for what is not there yet."""
+    """What is in a mailbox so far; '' or 0 for what is not there yet."""
 
     offer: str
     answer: str
     sealed: str
     expires_at: m.Count
+    device_id: Annotated[int, Field(ge=0, le=MAX_DEVICE_ID)]
 
 
 class OfferLinkRequest(m.Body):
@@ -121,6 +122,7 @@ def _add_new_device(router: APIRouter, keys: Keys) -> None:
             answer=m.text(found.answer),
             sealed=m.text(found.approval.sealed if found.approval else b""),
             expires_at=found.expires_ms // 1000,
+            device_id=found.device,
         )
 
     @router.put(

@@ -169,26 +169,6 @@ class KeysStub:
                 request_serializer=signet_dot_v1_dot_keys__pb2.ApproveLinkRequest.SerializeToString,
                 response_deserializer=signet_dot_v1_dot_keys__pb2.LinkChanged.FromString,
                 _registered_method=True)
-        self.ChangeGroup = channel.unary_unary(
-                '/signet.v1.Keys/ChangeGroup',
-                request_serializer=signet_dot_v1_dot_keys__pb2.ChangeGroupRequest.SerializeToString,
-                response_deserializer=signet_dot_v1_dot_keys__pb2.ChangedGroup.FromString,
-                _registered_method=True)
-        self.GetGroup = channel.unary_unary(
-                '/signet.v1.Keys/GetGroup',
-                request_serializer=signet_dot_v1_dot_keys__pb2.GetGroupRequest.SerializeToString,
-                response_deserializer=signet_dot_v1_dot_keys__pb2.Group.FromString,
-                _registered_method=True)
-        self.GetGroupChanges = channel.unary_unary(
-                '/signet.v1.Keys/GetGroupChanges',
-                request_serializer=signet_dot_v1_dot_keys__pb2.GetGroupChangesRequest.SerializeToString,
-                response_deserializer=signet_dot_v1_dot_keys__pb2.GroupChanges.FromString,
-                _registered_method=True)
-        self.ListGroups = channel.unary_unary(
-                '/signet.v1.Keys/ListGroups',
-                request_serializer=signet_dot_v1_dot_keys__pb2.ListGroupsRequest.SerializeToString,
-                response_deserializer=signet_dot_v1_dot_keys__pb2.ListedGroups.FromString,
-                _registered_method=True)
 
 
 class KeysServicer:
@@ -358,30 +338,6 @@ class KeysServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ChangeGroup(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetGroup(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetGroupChanges(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListGroups(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_KeysServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -519,26 +475,6 @@ def add_KeysServicer_to_server(servicer, server):
                     servicer.ApproveLink,
                     request_deserializer=signet_dot_v1_dot_keys__pb2.ApproveLinkRequest.FromString,
                     response_serializer=signet_dot_v1_dot_keys__pb2.LinkChanged.SerializeToString,
-            ),
-            'ChangeGroup': grpc.unary_unary_rpc_method_handler(
-                    servicer.ChangeGroup,
-                    request_deserializer=signet_dot_v1_dot_keys__pb2.ChangeGroupRequest.FromString,
-                    response_serializer=signet_dot_v1_dot_keys__pb2.ChangedGroup.SerializeToString,
-            ),
-            'GetGroup': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetGroup,
-                    request_deserializer=signet_dot_v1_dot_keys__pb2.GetGroupRequest.FromString,
-                    response_serializer=signet_dot_v1_dot_keys__pb2.Group.SerializeToString,
-            ),
-            'GetGroupChanges': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetGroupChanges,
-                    request_deserializer=signet_dot_v1_dot_keys__pb2.GetGroupChangesRequest.FromString,
-                    response_serializer=signet_dot_v1_dot_keys__pb2.GroupChanges.SerializeToString,
-            ),
-            'ListGroups': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListGroups,
-                    request_deserializer=signet_dot_v1_dot_keys__pb2.ListGroupsRequest.FromString,
-                    response_serializer=signet_dot_v1_dot_keys__pb2.ListedGroups.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1270,114 +1206,6 @@ class Keys:
             '/signet.v1.Keys/ApproveLink',
             signet_dot_v1_dot_keys__pb2.ApproveLinkRequest.SerializeToString,
             signet_dot_v1_dot_keys__pb2.LinkChanged.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ChangeGroup(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/signet.v1.Keys/ChangeGroup',
-            signet_dot_v1_dot_keys__pb2.ChangeGroupRequest.SerializeToString,
-            signet_dot_v1_dot_keys__pb2.ChangedGroup.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetGroup(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/signet.v1.Keys/GetGroup',
-            signet_dot_v1_dot_keys__pb2.GetGroupRequest.SerializeToString,
-            signet_dot_v1_dot_keys__pb2.Group.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetGroupChanges(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/signet.v1.Keys/GetGroupChanges',
-            signet_dot_v1_dot_keys__pb2.GetGroupChangesRequest.SerializeToString,
-            signet_dot_v1_dot_keys__pb2.GroupChanges.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListGroups(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/signet.v1.Keys/ListGroups',
-            signet_dot_v1_dot_keys__pb2.ListGroupsRequest.SerializeToString,
-            signet_dot_v1_dot_keys__pb2.ListedGroups.FromString,
             options,
             channel_credentials,
             insecure,

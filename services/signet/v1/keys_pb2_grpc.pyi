@@ -64,10 +64,6 @@ class KeysStub:
     CloseLink: _grpc.UnaryUnaryMultiCallable[_keys_pb2.CloseLinkRequest, _keys_pb2.LinkChanged]
     OfferLink: _grpc.UnaryUnaryMultiCallable[_keys_pb2.OfferLinkRequest, _keys_pb2.LinkChanged]
     ApproveLink: _grpc.UnaryUnaryMultiCallable[_keys_pb2.ApproveLinkRequest, _keys_pb2.LinkChanged]
-    ChangeGroup: _grpc.UnaryUnaryMultiCallable[_keys_pb2.ChangeGroupRequest, _keys_pb2.ChangedGroup]
-    GetGroup: _grpc.UnaryUnaryMultiCallable[_keys_pb2.GetGroupRequest, _keys_pb2.Group]
-    GetGroupChanges: _grpc.UnaryUnaryMultiCallable[_keys_pb2.GetGroupChangesRequest, _keys_pb2.GroupChanges]
-    ListGroups: _grpc.UnaryUnaryMultiCallable[_keys_pb2.ListGroupsRequest, _keys_pb2.ListedGroups]
 
 @_typing.type_check_only
 class KeysAsyncStub(KeysStub):
@@ -101,10 +97,6 @@ class KeysAsyncStub(KeysStub):
     CloseLink: _aio.UnaryUnaryMultiCallable[_keys_pb2.CloseLinkRequest, _keys_pb2.LinkChanged]  # type: ignore[assignment]
     OfferLink: _aio.UnaryUnaryMultiCallable[_keys_pb2.OfferLinkRequest, _keys_pb2.LinkChanged]  # type: ignore[assignment]
     ApproveLink: _aio.UnaryUnaryMultiCallable[_keys_pb2.ApproveLinkRequest, _keys_pb2.LinkChanged]  # type: ignore[assignment]
-    ChangeGroup: _aio.UnaryUnaryMultiCallable[_keys_pb2.ChangeGroupRequest, _keys_pb2.ChangedGroup]  # type: ignore[assignment]
-    GetGroup: _aio.UnaryUnaryMultiCallable[_keys_pb2.GetGroupRequest, _keys_pb2.Group]  # type: ignore[assignment]
-    GetGroupChanges: _aio.UnaryUnaryMultiCallable[_keys_pb2.GetGroupChangesRequest, _keys_pb2.GroupChanges]  # type: ignore[assignment]
-    ListGroups: _aio.UnaryUnaryMultiCallable[_keys_pb2.ListGroupsRequest, _keys_pb2.ListedGroups]  # type: ignore[assignment]
 
 class KeysServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -297,33 +289,5 @@ class KeysServicer(metaclass=_abc_1.ABCMeta):
         request: _keys_pb2.ApproveLinkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_keys_pb2.LinkChanged, _abc.Awaitable[_keys_pb2.LinkChanged]]: ...
-
-    @_abc_1.abstractmethod
-    def ChangeGroup(
-        self,
-        request: _keys_pb2.ChangeGroupRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_keys_pb2.ChangedGroup, _abc.Awaitable[_keys_pb2.ChangedGroup]]: ...
-
-    @_abc_1.abstractmethod
-    def GetGroup(
-        self,
-        request: _keys_pb2.GetGroupRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_keys_pb2.Group, _abc.Awaitable[_keys_pb2.Group]]: ...
-
-    @_abc_1.abstractmethod
-    def GetGroupChanges(
-        self,
-        request: _keys_pb2.GetGroupChangesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_keys_pb2.GroupChanges, _abc.Awaitable[_keys_pb2.GroupChanges]]: ...
-
-    @_abc_1.abstractmethod
-    def ListGroups(
-        self,
-        request: _keys_pb2.ListGroupsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_keys_pb2.ListedGroups, _abc.Awaitable[_keys_pb2.ListedGroups]]: ...
 
 def add_KeysServicer_to_server(servicer: KeysServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,6 +23,7 @@ from signet.client import (
 from signet.client.errors import Displaced, UserNameTaken
 from signet.core.errors import Code
 from signet.core.ids import UserId
+from signet.e2e import SessionRecord
 from signet.v1 import messaging_pb2 as pb
 from tests.support.people import Person, running
 from tests.support.small_server import SmallServer
@@ -186,7 +187,7 @@ async def test_a_lost_session_is_repaired_and_the_message_shown_once(
     await bob.reads(1)
     await bob.client.send(alice_id, "back")  # alice's session is answered: no pre-key messages
     await alice.reads(1)
-    await bob.client._store.run(lambda tx: tx.peers.drop_session(alice_id, 1))
+    await bob.client._store.run(lambda tx: tx.peers.put_session(alice_id, 1, SessionRecord()))
     lost = await alice.client.send(bob_id, "lost")
     (failed,) = await bob.hears(DecryptionFailed)
     assert failed.message.id == lost.id

@@ -7,9 +7,10 @@ from enum import IntFlag
 from typing import Any
 
 from signet.client.events import Kind, Message, Status
+from signet.client.media.attachment import from_wire
 from signet.client.store.vault import Vault
 from signet.core.ids import MessageId, UserId
-from signet.v1.content_pb2 import Text
+from signet.v1.content_pb2 import Attachment, Text
 
 _COLUMNS = (
     "id, peer, author, kind, outgoing, status, clock_ms, received_ms, edited, expires_ms,"
@@ -23,6 +24,15 @@ class Due(IntFlag):
     NOBODY = 0
     PEER = 1
     OWN_DEVICES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLine:
+    """A message that was read, whose conversation it is in, and who is told."""
+
+    id: MessageId
+    peer: UserId
+    due: Due
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,20 +161,20 @@ class Messages:
         return list(wanted)
 
     def receipts_due(self) -> list[UserId]:
-        """Whose messages were read and not told yet."""
-        rows = self._db.execute("SELECT DISTINCT peer FROM messages WHERE receipt_due > 0")
-        return [UserId(peer) for (peer,) in rows]
+        """Whose messages were read, and nobody told of it yet."""
+        rows = self._db.execute("SELECT DISTINCT author FROM messages WHERE receipt_due > 0")
+        return [UserId(author) for (author,) in rows]
 
-    def take_receipts(self, peer: UserId, limit: int) -> list[tuple[MessageId, Due]]:
-        """Up to `limit` messages that were read, and whom to tell of each now."""
+    def take_receipts(self, author: UserId, limit: int) -> list[ReadLine]:
+        """Up to `limit` messages of somebody that were read, of which others are told now."""
         rows = self._db.execute(
-            "SELECT line, id, receipt_due FROM messages WHERE receipt_due > 0 AND peer = ?"
-            " ORDER BY line LIMIT ?",
-            (peer, limit),
+            "SELECT line, id, peer, receipt_due FROM messages WHERE receipt_due > 0"
+            " AND author = ? ORDER BY line LIMIT ?",
+            (author, limit),
         ).fetchall()
-        for line, _, _ in rows:
+        for line, *_ in rows:
             self._db.execute("UPDATE messages SET receipt_due = 0 WHERE line = ?", (line,))
-        return [(MessageId(message_id), Due(due)) for _, message_id, due in rows]
+        return [ReadLine(MessageId(i), UserId(peer), Due(due)) for _, i, peer, due in rows]
 
     def edit(
         self, message_id: MessageId, author: UserId, peer: UserId, text: str
@@ -179,6 +189,23 @@ class Messages:
             (self._seal(message_id, author, found), message_id, author),
         )
         return self.get(message_id, author)
+
+    def put_attachments(
+        self,
+        message_id: MessageId,
+        author: UserId,
+        peer: UserId,
+        attachments: Iterable[Attachment],
+    ) -> None:
+        """Those of a message that is there are on their way no more."""
+        found = self._body(message_id, author, peer)
+        if found is not None:
+            del found.attachments[:]
+            found.attachments.extend(attachments)
+            self._db.execute(
+                "UPDATE messages SET body = ? WHERE id = ? AND author = ?",
+                (self._seal(message_id, author, found), message_id, author),
+            )
 
     def take_back(self, message_id: MessageId, author: UserId, peer: UserId) -> bool:
         """Its text and reactions are gone; the line stays. False where there was no text."""
@@ -258,6 +285,7 @@ class Messages:
             expires_ms=int(gone),
             concurrent=bool(concurrent),
             reactions=self._reactions(MessageId(message_id), UserId(peer)),
+            attachments=from_wire(body.attachments),
         )
 
     def _reactions(self, message_id: MessageId, peer: UserId) -> tuple[tuple[UserId, str], ...]:

@@ -61,6 +61,10 @@ class Peers:
         ).fetchone()
         return int(ordinal)
 
+    def skip_ordinals(self, user: UserId, count: int) -> None:
+        """So many ordinals were given to sends that stand before others."""
+        self._db.execute("UPDATE peers SET ordinal = ordinal + ? WHERE user = ?", (count, user))
+
     def devices(self, user: UserId) -> list[int]:
         """Devices that we have a record of and that are not gone, in order."""
         rows = self._db.execute(
