@@ -10,6 +10,7 @@ import pytest
 from signet.adapters.inbox_cassandra.store import CassandraInbox
 from signet.adapters.inbox_sqlite import open_inbox
 from signet.core import limits
+from signet.core.groups import LOG_DEVICE
 from signet.core.ids import START, DeviceId, Epoch, Incarnation, Position, ShardId, UserId
 from signet.core.shards import shard_of
 from signet.ports.inbox import (
@@ -127,6 +128,26 @@ async def test_what_was_appended_is_read_in_order_by_its_owner_and_by_the_next_o
     await taken(there)
     assert await stored(there, device) == everything
     assert await stored(there, device, Position(one.epoch, 1)) == everything[1:]
+
+
+@every_adapter
+async def test_the_next_owner_finds_the_logs_of_groups_that_have_items(open_store: Open) -> None:
+    here, there = await open_store(), await open_store()
+    waiting, done, device = somebody(LOG_DEVICE), somebody(LOG_DEVICE), somebody()
+    life = await incarnation(here)
+    (one,) = await here.take(life, [SHARD])
+    items = [entry(each, one.epoch, seq) for each in (waiting, done, device) for seq in (1, 2)]
+    await here.append([Batch(SHARD, one.epoch, items)])
+    up_to = Position(one.epoch, 2)
+    await here.append([Batch(SHARD, one.epoch, acknowledged=[Acknowledged(done, up_to)])])
+    assert await here.logs([SHARD]) == [waiting]
+    await here.release(life, [one])
+    next_epoch = await taken(there)
+    assert await there.logs([ShardId(0)]) == []
+    assert await there.logs([ShardId(0), SHARD]) == [waiting]
+    done_now = [Acknowledged(waiting, up_to)]
+    await there.append([Batch(SHARD, next_epoch, acknowledged=done_now)])
+    assert await there.logs([SHARD]) == []
 
 
 @every_adapter

@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from signet.adapters.directory_engine import SqlStore
+from signet.adapters.directory_groups import forget_empty_groups, groups_of
 from signet.adapters.directory_keys import store_keys
 from signet.adapters.directory_tables import (
     account,
@@ -160,7 +161,9 @@ class SqlAccounts(SqlStore):
                 found = await load_account(tx, user, lock=True)
             except NoSuchAccount:
                 return ()
+            groups = await groups_of(tx, user)
             await tx.execute(delete(account).where(account.c.user_id == user))
+            await forget_empty_groups(tx, groups)
             await tx.execute(delete(block).where(block.c.blocked_id == user))
             await tx.execute(delete(nonce).where(nonce.c.user_id == user))
             await tx.execute(insert(deleted_user).values(digest=_tombstone(user)))

@@ -7,31 +7,27 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from signet.adapters import store_urls
 from signet.adapters.directory_accounts import SqlAccounts
 from signet.adapters.directory_devices import SqlOwnDevices
 from signet.adapters.directory_engine import make_engine
+from signet.adapters.directory_groups import SqlGroups
 from signet.adapters.directory_keys import SqlPreKeys
 from signet.adapters.directory_life import SqlAccountLife
 from signet.adapters.directory_linking import SqlLinking
+from signet.adapters.directory_migrations import Migrations, current
 from signet.adapters.directory_proofs import SqlProofs
 from signet.adapters.directory_relations import SqlRelations
 from signet.adapters.directory_telling import SqlTelling
-from signet.adapters.schema import OldSchema
 from signet.adapters.sqlite_file import OPENING_S, connect
 from signet.adapters.store_urls import Tls
 from signet.ports.inbox import StoreUnavailable
 
 MIGRATION_LOCK = 0x5169_6E65  # of PostgreSQL's advisory locks; any number that is ours alone
-MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 class SqlDirectory(
@@ -43,11 +39,19 @@ class SqlDirectory(
     SqlPreKeys,
     SqlProofs,
     SqlRelations,
+    SqlGroups,
 ):
     """ports/directory.Directory. Make it with `open_directory`."""
 
-    async def migrate(self, to: str = "head") -> None:
-        """Bring the tables to a revision: "head", "base" (none at all), or one by name.
+    def __init__(
+        self, engine: AsyncEngine, *, migrations: Migrations | None = None, **times: float
+    ) -> None:
+        super().__init__(engine, **times)
+        self.migrations = migrations or Migrations()
+
+    async def migrate(self, to: str = "") -> None:
+        """Bring the tables as far as this version of Signet may, or to a revision: "head", "base"
+        (none at all), or one by name.
 
         One transaction, also on SQLite; several processes may call it at once.
 
@@ -58,7 +62,7 @@ class SqlDirectory(
         async def work(tx: AsyncConnection) -> None:
             if not self._is_sqlite:  # one at a time: tables of two transactions would deadlock
                 await tx.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-            await tx.run_sync(_migrate, to)
+            await tx.run_sync(self.migrations.run, to)
 
         await self._write(work)
 
@@ -66,7 +70,7 @@ class SqlDirectory(
         """The revision of its tables, '' for none at all. Raises StoreUnavailable."""
 
         async def work(tx: AsyncConnection) -> str:
-            return await tx.run_sync(_revision) or ""
+            return await tx.run_sync(current)
 
         return await self._read(work)
 
@@ -76,31 +80,12 @@ class SqlDirectory(
         Raises:
             OldSchema, StoreUnavailable.
         """
-        found, scripts = await self.revision(), ScriptDirectory(str(MIGRATIONS))
-        newest = scripts.get_current_head() or ""
-        known = {script.revision for script in scripts.walk_revisions()}
-        if not found or (found in known and found != newest):
-            raise OldSchema(found, newest)
+        self.migrations.check(await self.revision())
 
 
-def alembic_config(connection: Connection) -> Config:
-    """What alembic's commands take, for this connection."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    return config
-
-
-def _migrate(connection: Connection, to: str) -> None:
-    move = command.downgrade if to == "base" else command.upgrade
-    move(alembic_config(connection), to)
-
-
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-async def open_directory(url: str, *, migrate: bool = True) -> SqlDirectory:
+async def open_directory(
+    url: str, *, migrate: bool = True, migrations: Migrations | None = None
+) -> SqlDirectory:
     """Open it by SQLAlchemy's URL, a `sqlite:///PATH` or a `postgresql://…`. See store_urls.
 
     Raises:
@@ -113,7 +98,7 @@ async def open_directory(url: str, *, migrate: bool = True) -> SqlDirectory:
         engine = make_engine(_async_url(plain), tls=tls)
         if engine.url.database and engine.dialect.name == "sqlite":
             await asyncio.to_thread(_prepare, Path(engine.url.database))
-        directory = SqlDirectory(engine)
+        directory = SqlDirectory(engine, migrations=migrations)
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise StoreUnavailable(type(error).__name__) from error
     if migrate:

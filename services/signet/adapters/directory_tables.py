@@ -215,3 +215,51 @@ contact = Table(
     ),
     sqlite_with_rowid=False,
 )
+
+chat_group = Table(
+    "chat_group",
+    metadata,
+    Column("group_id", LargeBinary, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("state", LargeBinary, nullable=False),  # a StoredGroup: as its chain says
+    sqlite_with_rowid=False,
+)
+
+
+def _of_a_group() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["group_id"], ["chat_group.group_id"], ondelete="CASCADE")
+
+
+group_member = Table(  # for who asks of which groups they are; the group itself is in `state`
+    "group_member",
+    metadata,
+    Column(
+        "user_id",
+        LargeBinary,
+        ForeignKey("account.user_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("group_id", LargeBinary, primary_key=True, index=True),
+    _of_a_group(),
+    sqlite_with_rowid=False,
+)
+
+group_change = Table(
+    "group_change",
+    metadata,
+    Column("group_id", LargeBinary, primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("record", LargeBinary, nullable=False),
+    _of_a_group(),
+    sqlite_with_rowid=False,
+)
+
+group_step = Table(  # an outbox: what is to be put into the group's order
+    "group_step",
+    metadata,
+    Column("group_id", LargeBinary, primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("members", LargeBinary, nullable=False),  # who gets it: 16 bytes each
+    _of_a_group(),
+    sqlite_with_rowid=False,
+)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from signet.core.groups import GroupId
 from signet.core.ids import UserId
+from signet.core.membership import Membership
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,64 @@ class Groups(Protocol):
             StoreUnavailable: (signet.ports.inbox) the directory did not answer.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewChange:
+    """A change that keys has judged, and the group after it. `to` as in `Step`."""
+
+    after: Membership
+    record: bytes
+    to: tuple[UserId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """The group's changes up to `version` are not known to stand in its order."""
+
+    group: GroupId
+    version: int
+
+
+class GroupStore(Groups, Protocol):
+    """Part of the directory: chains of changes, and what they have made of each group.
+
+    A group without members is gone when its last change was told.
+    """
+
+    async def group(self, group: GroupId) -> Membership | None:
+        """The group as its chain says; None: there is none."""
+        ...
+
+    async def put_change(self, change: NewChange) -> bool:
+        """Put the next change and its step, in one transaction.
+
+        False: the group has another version by now; nothing was stored.
+
+        Raises:
+            TooManyGroups: somebody whom it adds is in MAX_GROUPS; nothing was stored.
+        """
+        ...
+
+    async def changes(self, group: GroupId, after: int, most: int) -> Sequence[bytes]:
+        """Records of the chain behind a version, in order."""
+        ...
+
+    async def groups_of(self, user: UserId) -> Sequence[GroupId]:
+        """Of which groups somebody is a member, in the order of their ids."""
+        ...
+
+    async def untold_groups(self) -> Sequence[Untold]:
+        """Which steps may not stand in the order of their groups: the last of each."""
+        ...
+
+    async def told_group(self, told: Untold) -> None:
+        """They do. Told already is no error."""
+        ...
+
+
+class TooManyGroups(Exception):
+    """Somebody is a member of MAX_GROUPS groups."""
 
 
 class NoGroups:

@@ -22,35 +22,54 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from signet.v1 import messaging_pb2 as signet_dot_v1_dot_messaging__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15signet/v1/group.proto\x12\tsignet.v1\"N\n\x11SignedGroupChange\x12\x0e\n\x06\x63hange\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x16\n\x0elink_signature\x18\x03 \x01(\x0c\"\xc2\x03\n\x0bGroupChange\x12\r\n\x05group\x18\x01 \x01(\x0c\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x10\n\x08previous\x18\x03 \x01(\x0c\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\x0c\x12\x1a\n\x12\x61\x63tor_identity_key\x18\x05 \x01(\x0c\x12(\n\x06\x63reate\x18\n \x01(\x0b\x32\x16.signet.v1.GroupCreateH\x00\x12\"\n\x03\x61\x64\x64\x18\x0b \x01(\x0b\x32\x13.signet.v1.GroupAddH\x00\x12(\n\x06remove\x18\x0c \x01(\x0b\x32\x16.signet.v1.GroupRemoveH\x00\x12&\n\x05leave\x18\r \x01(\x0b\x32\x15.signet.v1.GroupLeaveH\x00\x12$\n\x04join\x18\x0e \x01(\x0b\x32\x14.signet.v1.GroupJoinH\x00\x12\x36\n\radministrator\x18\x0f \x01(\x0b\x32\x1d.signet.v1.GroupAdministratorH\x00\x12$\n\x04link\x18\x10 \x01(\x0b\x32\x14.signet.v1.GroupLinkH\x00\x12*\n\x07profile\x18\x11 \x01(\x0b\x32\x17.signet.v1.GroupProfileH\x00\x42\x06\n\x04what\"4\n\x0eGroupMemberKey\x12\x0c\n\x04user\x18\x01 \x01(\x0c\x12\x14\n\x0cidentity_key\x18\x02 \x01(\x0c\"J\n\x0bGroupCreate\x12*\n\x07members\x18\x01 \x03(\x0b\x32\x19.signet.v1.GroupMemberKey\x12\x0f\n\x07profile\x18\x02 \x01(\x0c\"6\n\x08GroupAdd\x12*\n\x07members\x18\x01 \x03(\x0b\x32\x19.signet.v1.GroupMemberKey\"\x1c\n\x0bGroupRemove\x12\r\n\x05users\x18\x01 \x03(\x0c\"\x1f\n\nGroupLeave\x12\x11\n\tsuccessor\x18\x01 \x01(\x0c\"\x0b\n\tGroupJoin\"9\n\x12GroupAdministrator\x12\x0c\n\x04user\x18\x01 \x01(\x0c\x12\x15\n\radministrator\x18\x02 \x01(\x08\"\x1f\n\tGroupLink\x12\x12\n\npublic_key\x18\x01 \x01(\x0c\"\x1f\n\x0cGroupProfile\x12\x0f\n\x07profile\x18\x01 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15signet/v1/group.proto\x12\tsignet.v1\x1a\x19signet/v1/messaging.proto\"N\n\x11SignedGroupChange\x12\x0e\n\x06\x63hange\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x16\n\x0elink_signature\x18\x03 \x01(\x0c\"\xc2\x03\n\x0bGroupChange\x12\r\n\x05group\x18\x01 \x01(\x0c\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x10\n\x08previous\x18\x03 \x01(\x0c\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\x0c\x12\x1a\n\x12\x61\x63tor_identity_key\x18\x05 \x01(\x0c\x12(\n\x06\x63reate\x18\n \x01(\x0b\x32\x16.signet.v1.GroupCreateH\x00\x12\"\n\x03\x61\x64\x64\x18\x0b \x01(\x0b\x32\x13.signet.v1.GroupAddH\x00\x12(\n\x06remove\x18\x0c \x01(\x0b\x32\x16.signet.v1.GroupRemoveH\x00\x12&\n\x05leave\x18\r \x01(\x0b\x32\x15.signet.v1.GroupLeaveH\x00\x12$\n\x04join\x18\x0e \x01(\x0b\x32\x14.signet.v1.GroupJoinH\x00\x12\x36\n\radministrator\x18\x0f \x01(\x0b\x32\x1d.signet.v1.GroupAdministratorH\x00\x12$\n\x04link\x18\x10 \x01(\x0b\x32\x14.signet.v1.GroupLinkH\x00\x12*\n\x07profile\x18\x11 \x01(\x0b\x32\x17.signet.v1.GroupProfileH\x00\x42\x06\n\x04what\"4\n\x0eGroupMemberKey\x12\x0c\n\x04user\x18\x01 \x01(\x0c\x12\x14\n\x0cidentity_key\x18\x02 \x01(\x0c\"J\n\x0bGroupCreate\x12*\n\x07members\x18\x01 \x03(\x0b\x32\x19.signet.v1.GroupMemberKey\x12\x0f\n\x07profile\x18\x02 \x01(\x0c\"6\n\x08GroupAdd\x12*\n\x07members\x18\x01 \x03(\x0b\x32\x19.signet.v1.GroupMemberKey\"\x1c\n\x0bGroupRemove\x12\r\n\x05users\x18\x01 \x03(\x0c\"\x1f\n\nGroupLeave\x12\x11\n\tsuccessor\x18\x01 \x01(\x0c\"\x0b\n\tGroupJoin\"9\n\x12GroupAdministrator\x12\x0c\n\x04user\x18\x01 \x01(\x0c\x12\x15\n\radministrator\x18\x02 \x01(\x08\"\x1f\n\tGroupLink\x12\x12\n\npublic_key\x18\x01 \x01(\x0c\"\x1f\n\x0cGroupProfile\x12\x0f\n\x07profile\x18\x01 \x01(\x0c\"$\n\x12\x43hangeGroupRequest\x12\x0e\n\x06record\x18\x01 \x01(\x0c\"B\n\x0c\x43hangedGroup\x12\r\n\x05group\x18\x01 \x01(\x0c\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x12\n\nmembership\x18\x03 \x01(\x04\"4\n\x0fGetGroupRequest\x12\r\n\x05group\x18\x01 \x01(\x0c\x12\x12\n\nlink_proof\x18\x02 \x01(\x0c\"f\n\x05Group\x12\r\n\x05group\x18\x01 \x01(\x0c\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x12\n\nmembership\x18\x03 \x01(\x04\x12)\n\x07members\x18\x04 \x03(\x0b\x32\x18.signet.v1.MemberDevices\"J\n\x16GetGroupChangesRequest\x12\r\n\x05group\x18\x01 \x01(\x0c\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x04\x12\x12\n\nlink_proof\x18\x03 \x01(\x0c\"-\n\x0cGroupChanges\x12\x0f\n\x07records\x18\x01 \x03(\x0c\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\x13\n\x11ListGroupsRequest\"\x1e\n\x0cListedGroups\x12\x0e\n\x06groups\x18\x01 \x03(\x0c\x32\x9d\x02\n\x06Groups\x12\x45\n\x0b\x43hangeGroup\x12\x1d.signet.v1.ChangeGroupRequest\x1a\x17.signet.v1.ChangedGroup\x12\x38\n\x08GetGroup\x12\x1a.signet.v1.GetGroupRequest\x1a\x10.signet.v1.Group\x12M\n\x0fGetGroupChanges\x12!.signet.v1.GetGroupChangesRequest\x1a\x17.signet.v1.GroupChanges\x12\x43\n\nListGroups\x12\x1c.signet.v1.ListGroupsRequest\x1a\x17.signet.v1.ListedGroupsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'signet.v1.group_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SIGNEDGROUPCHANGE']._serialized_start=36
-  _globals['_SIGNEDGROUPCHANGE']._serialized_end=114
-  _globals['_GROUPCHANGE']._serialized_start=117
-  _globals['_GROUPCHANGE']._serialized_end=567
-  _globals['_GROUPMEMBERKEY']._serialized_start=569
-  _globals['_GROUPMEMBERKEY']._serialized_end=621
-  _globals['_GROUPCREATE']._serialized_start=623
-  _globals['_GROUPCREATE']._serialized_end=697
-  _globals['_GROUPADD']._serialized_start=699
-  _globals['_GROUPADD']._serialized_end=753
-  _globals['_GROUPREMOVE']._serialized_start=755
-  _globals['_GROUPREMOVE']._serialized_end=783
-  _globals['_GROUPLEAVE']._serialized_start=785
-  _globals['_GROUPLEAVE']._serialized_end=816
-  _globals['_GROUPJOIN']._serialized_start=818
-  _globals['_GROUPJOIN']._serialized_end=829
-  _globals['_GROUPADMINISTRATOR']._serialized_start=831
-  _globals['_GROUPADMINISTRATOR']._serialized_end=888
-  _globals['_GROUPLINK']._serialized_start=890
-  _globals['_GROUPLINK']._serialized_end=921
-  _globals['_GROUPPROFILE']._serialized_start=923
-  _globals['_GROUPPROFILE']._serialized_end=954
+  _globals['_SIGNEDGROUPCHANGE']._serialized_start=63
+  _globals['_SIGNEDGROUPCHANGE']._serialized_end=141
+  _globals['_GROUPCHANGE']._serialized_start=144
+  _globals['_GROUPCHANGE']._serialized_end=594
+  _globals['_GROUPMEMBERKEY']._serialized_start=596
+  _globals['_GROUPMEMBERKEY']._serialized_end=648
+  _globals['_GROUPCREATE']._serialized_start=650
+  _globals['_GROUPCREATE']._serialized_end=724
+  _globals['_GROUPADD']._serialized_start=726
+  _globals['_GROUPADD']._serialized_end=780
+  _globals['_GROUPREMOVE']._serialized_start=782
+  _globals['_GROUPREMOVE']._serialized_end=810
+  _globals['_GROUPLEAVE']._serialized_start=812
+  _globals['_GROUPLEAVE']._serialized_end=843
+  _globals['_GROUPJOIN']._serialized_start=845
+  _globals['_GROUPJOIN']._serialized_end=856
+  _globals['_GROUPADMINISTRATOR']._serialized_start=858
+  _globals['_GROUPADMINISTRATOR']._serialized_end=915
+  _globals['_GROUPLINK']._serialized_start=917
+  _globals['_GROUPLINK']._serialized_end=948
+  _globals['_GROUPPROFILE']._serialized_start=950
+  _globals['_GROUPPROFILE']._serialized_end=981
+  _globals['_CHANGEGROUPREQUEST']._serialized_start=983
+  _globals['_CHANGEGROUPREQUEST']._serialized_end=1019
+  _globals['_CHANGEDGROUP']._serialized_start=1021
+  _globals['_CHANGEDGROUP']._serialized_end=1087
+  _globals['_GETGROUPREQUEST']._serialized_start=1089
+  _globals['_GETGROUPREQUEST']._serialized_end=1141
+  _globals['_GROUP']._serialized_start=1143
+  _globals['_GROUP']._serialized_end=1245
+  _globals['_GETGROUPCHANGESREQUEST']._serialized_start=1247
+  _globals['_GETGROUPCHANGESREQUEST']._serialized_end=1321
+  _globals['_GROUPCHANGES']._serialized_start=1323
+  _globals['_GROUPCHANGES']._serialized_end=1368
+  _globals['_LISTGROUPSREQUEST']._serialized_start=1370
+  _globals['_LISTGROUPSREQUEST']._serialized_end=1389
+  _globals['_LISTEDGROUPS']._serialized_start=1391
+  _globals['_LISTEDGROUPS']._serialized_end=1421
+  _globals['_GROUPS']._serialized_start=1424
+  _globals['_GROUPS']._serialized_end=1709
 # @@protoc_insertion_point(module_scope)

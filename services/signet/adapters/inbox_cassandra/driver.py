@@ -35,6 +35,7 @@ from signet.core.durability.operations import (
     WriteSegment,
 )
 from signet.core.durability.rows import DELETION_TIMESTAMP, SEGMENT_TIMESTAMP, timestamp
+from signet.core.groups import LOG_DEVICE
 from signet.core.ids import START, DeviceId, Incarnation, Position, ShardId
 from signet.ports.inbox import StoreUnavailable
 
@@ -134,6 +135,8 @@ class Driver:
         for key in {(put.shard, day(put.accepted_ms), device) for put in puts}:
             if key not in self._aged:
                 await self.session.run("write_aging", key[0], key[1], *device)
+                if device.device == LOG_DEVICE:
+                    await self.session.run("write_aging", key[0], schema.LOGS, *device)
                 self._aged[key] = None
         while len(self._aged) > limits.REMEMBERED_INBOXES:
             del self._aged[next(iter(self._aged))]

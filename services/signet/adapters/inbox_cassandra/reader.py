@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from signet.adapters.inbox_cassandra import pages, rows
+from signet.adapters.inbox_cassandra import pages, rows, schema
 from signet.adapters.inbox_cassandra.driver import Driver
 from signet.adapters.inbox_cassandra.life import Life
 from signet.core import limits
 from signet.core.durability.memory import Memory
-from signet.core.ids import START, DeviceId, Position, ShardId
+from signet.core.groups import LOG_DEVICE
+from signet.core.ids import START, DeviceId, Position, ShardId, UserId
 from signet.core.shards import shard_of
 from signet.ports.inbox import Entry, Head, NotOwner, Page, StoreUnavailable
 
@@ -39,7 +40,9 @@ class Reader:
         Raises:
             StoreUnavailable: not in time, or it has ended.
         """
-        shard = shard_of(device.user, self._shards)
+        return await self._serving(shard_of(device.user, self._shards))
+
+    async def _serving(self, shard: ShardId) -> tuple[Life | None, Memory]:
         life = self._owner(shard)
         if life is None:
             return None, NOTHING
@@ -107,6 +110,16 @@ class Reader:
         begin = max(begin, memory.acked.get(device, START))
         read = [pages.row_entry(device, row) for row in found]
         return pages.newest(pages.merged(read, held, begin), items, size)
+
+    async def logs(self, shard: ShardId) -> list[DeviceId]:
+        """Groups' logs that have items; none, where the shard is not held."""
+        life, memory = await self._serving(shard)
+        if life is None:
+            return []
+        rows = await self._driver.read("read_aging", shard, schema.LOGS, limits.REMEMBERED_GROUPS)
+        found = {DeviceId(UserId(row.user), row.device) for row in rows}
+        found |= {d for d in memory.devices.get(shard, ()) if d.device == LOG_DEVICE}
+        return [device for device in sorted(found) if (await self.head(device)).items]
 
     async def ages(self, device: DeviceId, most: int) -> list[tuple[Position, int]]:
         """Positions and when they were accepted (Unix milliseconds), oldest first."""

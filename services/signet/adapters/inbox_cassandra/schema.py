@@ -11,7 +11,8 @@
   has no time to live (J6). Every statement names its timestamp (W1). Reads begin behind the
   acknowledged position of the head: deleted rows are neither read nor skipped, and one that comes
   back is not seen; therefore deletions, too, may go after a day.
-- `aging`: which inboxes of a shard have rows that were accepted on a day: where a sweeper looks.
+- `aging`: which inboxes of a shard have rows that were accepted on a day: where a sweeper looks. On
+  a day that never was: which logs of groups have rows, where the next owner of the shard looks.
 - `lease`, `shard`: conditional writes only, each row its own partition, so that no two of them
   hinder each other. Nothing of `shard` is ever deleted, and a lease when no shard names it (R4):
   deletions are few, and are kept for the usual ten days.
@@ -31,9 +32,10 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from signet.adapters.inbox_cassandra.url import Address
+from signet.adapters.schema import VERSION as SIGNET
+from signet.adapters.schema import due
 from signet.core import limits
 
-VERSION = 2
 NAME = "signet"  # of the row that says so
 SHARDS = "shards"  # of the row beside it that says how many there are: whoever is first
 DAY = 24 * 3600
@@ -41,6 +43,7 @@ KEPT = limits.ITEM_TTL + limits.ROW_GRACE
 TIERED = "{'class': 'UnifiedCompactionStrategy', 'scaling_parameters': 'T4'}"
 LEVELLED = "{'class': 'UnifiedCompactionStrategy', 'scaling_parameters': 'L4'}"
 SOON = "'MIN(99p,50ms)'"  # another node is asked when the first has not answered by then
+LOGS = -1  # the day in `aging` under which logs of groups are
 HEAD_EPOCH = 2**31 - 1  # of the head's row: behind every item
 
 
@@ -68,7 +71,9 @@ def version_of(session: Any, name: str) -> int:
     return 0 if row is None or row.version is None else int(row.version)
 
 
-# Each step brings the schema to the next version; a step that was done in part is done again.
+# Each step brings the schema to the next version; a step that was done in part is done again. One
+# that takes something away stands in CONTRACTS too, with the version of Signet that does without.
+CONTRACTS: dict[int, str] = {}
 STEPS: dict[int, tuple[str, ...]] = {
     1: (
         "CREATE TABLE IF NOT EXISTS {name}.journal (incarnation blob, part bigint, segment bigint,"
@@ -93,6 +98,8 @@ STEPS: dict[int, tuple[str, ...]] = {
         for table in ("lease", "shard", "journal", "item", "aging")
     ),
 }  # fmt: skip
+
+VERSION = due({step: CONTRACTS.get(step, "") for step in STEPS}, SIGNET)[-1]  # what is needed
 
 INBOX = "user = ? AND device = ?"
 HEAD = f"{INBOX} AND epoch = {HEAD_EPOCH} AND seq = 0"

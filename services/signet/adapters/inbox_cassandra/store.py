@@ -223,6 +223,11 @@ class CassandraInbox:
         await self._connected()
         return await self._reader.newest(device, items, size)
 
+    async def logs(self, shards: Sequence[ShardId]) -> Sequence[DeviceId]:
+        await self._connected()
+        found = await asyncio.gather(*map(self._reader.logs, shards))
+        return [device for those in found for device in those]
+
     async def sweep(self, before_ms: int, limit: int) -> int:
         await self._connected()
         return await self._sweeper.sweep(self._held(), before_ms, limit)
