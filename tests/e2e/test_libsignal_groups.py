@@ -45,7 +45,7 @@ class Phone:
         return distribute(self.own, GROUP)
 
     def hears(self, told: bytes) -> None:
-        self.theirs = accept_distribution(self.theirs, told)
+        self.theirs = accept_distribution(self.theirs, GROUP, told)
 
     def writes(self, text: bytes) -> Ciphertext:
         self.own, message = group_encrypt(self.own, GROUP, text, randomness=draw)

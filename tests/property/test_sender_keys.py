@@ -60,7 +60,7 @@ class Group(RuleBasedStateMachine):
     @rule(member=members)
     def tell(self, member: str) -> None:
         told = distribute(self.own, GROUP)
-        self.records[member] = accept_distribution(self.records.get(member), told)
+        self.records[member] = accept_distribution(self.records.get(member), GROUP, told)
         known = self.told.setdefault(member, [])
         if self.keys in known:
             known.remove(self.keys)

@@ -18,9 +18,11 @@ from signet.client.events import (
     ConnectionChanged,
     ConnectionState,
     Event,
+    GroupChanged,
     ReceiptChanged,
     SendFailed,
 )
+from signet.client.groups.calls import GroupCalls
 from signet.client.life_calls import LifeCalls
 from signet.client.linking import Linking
 from signet.client.media.calls import MediaCalls
@@ -40,7 +42,7 @@ Transport = Literal["websocket", "grpc"]
 _DIALS: dict[str, Dial] = {"websocket": websocket.dial, "grpc": grpc_stream.dial}
 
 
-class Client(MessageCalls, MediaCalls, PeopleCalls, AccountCalls, LifeCalls):
+class Client(MessageCalls, GroupCalls, MediaCalls, PeopleCalls, AccountCalls, LifeCalls):
     """Make one with `register` or `open`; `async with client` connects and, at the end, closes."""
 
     def __init__(
@@ -51,7 +53,7 @@ class Client(MessageCalls, MediaCalls, PeopleCalls, AccountCalls, LifeCalls):
         self._keys = Keys(rest, account, environment)
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
         self._waiters: dict[MessageId, set[Waiter]] = {}
-        self._state_changed = asyncio.Event()
+        self._state_changed, self._group_news = asyncio.Event(), asyncio.Event()
         self._address, self._address_in_doubt = "", False
         self._closed = False
         self._changing = asyncio.Lock()
@@ -176,9 +178,10 @@ class Client(MessageCalls, MediaCalls, PeopleCalls, AccountCalls, LifeCalls):
         if self._closed:
             return
         self._closed = True
-        await self._close_media()
+        await self._uploads.close()
         await self._engine.close()
         await self._rest.close()
+        await self._transfer.close()
         await self._store.close()
         self._events.put_nowait(None)
 
@@ -264,6 +267,8 @@ class Client(MessageCalls, MediaCalls, PeopleCalls, AccountCalls, LifeCalls):
                     self._wake(message_id, status)
             case SendFailed(message_id=message_id):
                 self._wake(message_id, event)
+            case GroupChanged():
+                self._group_news.set()
         self._events.put_nowait(event)
 
     async def _entry(self) -> str:

@@ -29,7 +29,10 @@ from signet.client.events import (
     Status,
 )
 from signet.client.greeting import Hints
+from signet.client.groups import sealing as group_sealing
+from signet.client.groups.work import GroupWork
 from signet.client.mailbox import Taken
+from signet.client.outcome import Outcome
 from signet.client.sealing import Self
 from signet.client.sender import Result, Sender
 from signet.client.store.outgoing import Row
@@ -80,6 +83,7 @@ class Engine:
             identity_changed=self._identity_changed,
         )
         self.upkeep = upkeep.Upkeep(store, me, keys, self.sender, self._keep_and_emit)
+        self.groups = GroupWork(store, me, keys, self.kept, self.give_out)
         self._inbound: list[pb.ServerFrame] = []
         self._unkept: list[Result] = []
         self._highest: Position | None = None
@@ -107,6 +111,7 @@ class Engine:
         """End the stream, finish what is being taken, stop."""
         await self.connection.close()
         await self.upkeep.close()
+        await self.groups.close()
         await self.sender.close()
         if self._taking is not None:
             await asyncio.gather(self._taking, return_exceptions=True)
@@ -165,6 +170,7 @@ class Engine:
         self._ended(unkept)
         self.sender.opened()
         self.upkeep.online()
+        self.groups.online()
 
     def lost(self) -> None:
         self._generation += 1
@@ -218,19 +224,29 @@ class Engine:
                 self._inbound.clear()
                 self.connection.give_up()
                 return
-            self._give_out(taken, generation)
+            self.give_out(taken)
+            if generation == self._generation:
+                self._acknowledge(taken)
 
     def _take(self, frames: list[pb.ServerFrame]) -> Awaitable[Taken]:
         return self._store.run(lambda tx: mailbox.take(tx, self._me, frames, self.confirm))
 
-    def _give_out(self, taken: Taken, generation: int) -> None:
-        for event in taken.events:
+    def kept(self, tx: Tx, outcome: Outcome) -> Outcome:
+        """Store, in the transaction of what caused them, the events that are kept."""
+        outcome.events = [
+            keep(tx, event, self.confirm) if isinstance(event, Kept) else event
+            for event in outcome.events
+        ]
+        return outcome
+
+    def give_out(self, outcome: Outcome) -> None:
+        """Do what a transaction asks for, now that it is durable."""
+        for event in outcome.events:
             self._emit(event)
-        if generation == self._generation:
-            self._acknowledge(taken)
-        self.sender.add(taken.queued)
-        for user in taken.refresh:
+        self.sender.add(outcome.queued)
+        for user in outcome.refresh:
             self.background(self.sender.refresh(user))
+        self.groups.do(outcome)
 
     def _acknowledge(self, taken: Taken) -> None:
         """Never above what this stream has brought (R5 of the durability rules)."""
@@ -263,6 +279,8 @@ class Engine:
         for result in results:
             row = result.row
             tx.outgoing.remove(row.peer, row.ordinal)
+            if result.failed and row.group:
+                group_sealing.gave_up(tx, row)
             status = Status.FAILED if result.failed else Status.SENT
             changed = tx.messages.raise_status([row.id], self._me.user, status, row.peer)
             if result.failed and row.content.WhichOneof("body") in _SHOWN_BODIES:

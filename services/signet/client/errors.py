@@ -49,6 +49,14 @@ class LinkOver(ClientError):
     """The link of a new device was refused or used, or its five minutes are over: show another."""
 
 
+class UnknownGroup(ClientError):
+    """No such group on this device."""
+
+
+class NotAGroupLink(ClientError):
+    """A text that is no invitation to a group."""
+
+
 class UnknownMessage(ClientError):
     """No such message in this device's history, or not one that this may be done to."""
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from signet.client.device_store import Tx
-from signet.client.events import Kept, Message
+from signet.client.events import GroupAction, Kept, Message
 from signet.core.errors import Code
 from signet.core.ids import MessageId, UserId
 
@@ -59,7 +59,7 @@ def _plain(value: object) -> object:
             return value
 
 
-def _rich(tx: Tx, name: str, value: Any) -> Any:
+def _rich(tx: Tx, name: str, value: Any) -> Any:  # noqa: PLR0911 - a table
     match name:
         case "message":
             message_id, author = map(bytes.fromhex, value)
@@ -70,5 +70,9 @@ def _rich(tx: Tx, name: str, value: Any) -> Any:
             return None if value is None else Code[value]
         case "device_ids":
             return tuple(value)
+        case "users":
+            return tuple(bytes.fromhex(user) for user in value)
+        case "action":
+            return GroupAction(value)
         case _:
             return value

@@ -15,37 +15,33 @@ from functools import partial
 import structlog
 
 from signet.client import content as contents
-from signet.client import reading, retry, sealing
+from signet.client import opening, reading, retry
 from signet.client.content import Reading
 from signet.client.device_store import Tx, is_of_the_store
 from signet.client.event_codec import Confirm, keep
 from signet.client.events import (
     DecryptionFailed,
     Event,
-    IdentityChanged,
     Kept,
     Kind,
-    Message,
     MessagesExpired,
     PeerChanged,
     Status,
     UpdateNeeded,
 )
-from signet.client.reading import From, Outcome
+from signet.client.groups import receiving
+from signet.client.opening import KEEP_IDS, is_named
+from signet.client.outcome import Outcome
+from signet.client.reading import From
 from signet.client.sealing import Self
-from signet.client.store.messages import Line
 from signet.core import inbox
 from signet.core.ids import ID_BYTES, MessageId, Position, UserId
 from signet.core.inbox import Ack, ReadFrom, Show
-from signet.core.limits import ITEM_TTL, MAX_DEVICE_ID, RETRY_LIMIT
-from signet.e2e import Address, Ciphertext, Decrypted, DuplicateMessage, E2eError, decrypt
-from signet.v1.content_pb2 import Content, Text
+from signet.e2e import DuplicateMessage, E2eError
+from signet.v1.content_pb2 import Content
 from signet.v1.messaging_pb2 import Envelope, Expired, Item, ServerFrame
 
 log = structlog.get_logger()
-
-KEEP_IDS = ITEM_TTL + RETRY_LIMIT
-"""Seconds for which a message's id is remembered against doubles (O2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +94,7 @@ def _whole(tx: Tx, taken: Taken, confirm: Confirm, work: Callable[[Outcome], Non
             raise
         log.error("something that arrived could not be taken", why=type(error).__name__)
         return False
-    taken.events += part.events
-    taken.queued += part.queued
-    taken.refresh |= part.refresh
+    taken.add(part)
     return True
 
 
@@ -134,23 +128,20 @@ def _show(tx: Tx, me: Self, item: Item, taken: Outcome) -> None:
             taken.refresh.add(peer)  # the identity key's change is believed when it is seen
             if not item.peer_changed.identity:
                 taken.events.append(PeerChanged(peer=peer))
+        case "group_message" | "group_changed":
+            receiving.take(tx, me, item, taken)
 
 
 def _show_that_it_failed(tx: Tx, me: Self, item: Item, taken: Outcome) -> None:
     """A placeholder for a message; what else there is has no place where one could be seen."""
     envelope = item.envelope
-    if item.HasField("envelope") and _is_named(envelope):
+    if item.HasField("group_message"):
+        receiving.show_that_it_failed(tx, me, item.group_message, taken)
+    elif item.HasField("envelope") and is_named(envelope):
         sender, device = UserId(envelope.sender), envelope.sender_device
         until = me.environment.now() + KEEP_IDS
         tx.incoming.note_seen(sender, device, envelope.message_id, until)
         _unreadable(tx, me, envelope, taken, again=False)
-
-
-def _is_named(envelope: Envelope) -> bool:
-    """Whether it says who wrote which message; else nothing can be shown or asked for."""
-    ids = (envelope.sender, envelope.message_id)
-    known = 1 <= envelope.sender_device <= MAX_DEVICE_ID
-    return known and all(len(each) == ID_BYTES for each in ids)
 
 
 def _envelope(
@@ -158,82 +149,37 @@ def _envelope(
 ) -> None:
     """Decrypt and apply one message, unless it was taken before."""
     sender, device = UserId(envelope.sender), envelope.sender_device
-    if not _is_named(envelope) or tx.incoming.seen(sender, device, envelope.message_id):
+    if not is_named(envelope) or tx.incoming.seen(sender, device, envelope.message_id):
         return
     now = me.environment.now()
     if not fleeting:
         tx.incoming.note_seen(sender, device, envelope.message_id, now + KEEP_IDS)
     try:
-        got = _decrypted(tx, me, envelope, now)
+        got = opening.opened(tx, me, envelope)
     except DuplicateMessage:
         return
     except E2eError:
         if not fleeting:
             _unreadable(tx, me, envelope, taken, again=True)
         return
-    _keep_session(tx, envelope, got, now, taken)
+    opening.keep_session(tx, me, envelope, got, taken)
     content = contents.from_plaintext(got.plaintext, envelope.message_id)
     if isinstance(content, Content):
-        reading.apply(tx, me, From(sender, device, sender), content, taken)
+        peer = receiving.conversation_of(tx, sender, content)
+        if peer is not None:
+            reading.apply(tx, me, From(sender, device, peer), content, taken)
     elif content is Reading.TOO_NEW:
-        message = _placeholder(tx, me, envelope, Kind.UPDATE_NEEDED)
+        message = opening.placeholder(tx, me, envelope, Kind.UPDATE_NEEDED)
         taken.events.append(UpdateNeeded(message=message))
     elif not fleeting:  # the session is whole: the same again would say the same
         _unreadable(tx, me, envelope, taken, again=False)
 
 
-def _decrypted(tx: Tx, me: Self, envelope: Envelope, now: float) -> Decrypted:
-    sender = UserId(envelope.sender)
-    return decrypt(
-        tx.peers.session(sender, envelope.sender_device),
-        Ciphertext(envelope.type, envelope.content),
-        local=me.local,
-        remote=Address(sender, envelope.sender_device),
-        pre_keys=tx.pre_keys,
-        now=now,
-        randomness=me.environment.randomness,
-        floor=tx.peers.get(sender).version_floor,
-    )
-
-
-def _keep_session(tx: Tx, envelope: Envelope, got: Decrypted, now: float, taken: Outcome) -> None:
-    """The session's new state; and whose identity key it is, where the message opened it."""
-    sender = UserId(envelope.sender)
-    tx.peers.put_session(sender, envelope.sender_device, got.record)
-    if got.used_pre_key_id is None and got.used_kyber_pre_key_id is None and got.replay is None:
-        return
-    tx.pre_keys.use_up(got, now)
-    peer = tx.peers.get(sender)
-    if peer.identity is None:  # our first word of them: their device set is tried as it looks
-        tx.peers.set(sender, stale=0)
-    if sealing.learn_identity(tx, peer, got.identity_key):
-        taken.events.append(IdentityChanged(peer=sender))
-    tx.peers.set(sender, floor=max(peer.floor, got.record.shown))
-
-
 def _unreadable(tx: Tx, me: Self, envelope: Envelope, taken: Outcome, *, again: bool) -> None:
-    message = _placeholder(tx, me, envelope, Kind.UNDECRYPTABLE)
+    message = opening.placeholder(tx, me, envelope, Kind.UNDECRYPTABLE)
     taken.events.append(DecryptionFailed(message=message))
     row = retry.ask_again(tx, me, envelope) if again else None
     taken.queued += [row] if row else []
-
-
-def _placeholder(tx: Tx, me: Self, envelope: Envelope, kind: Kind) -> Message:
-    now_ms = me.environment.now_ms()
-    sender = UserId(envelope.sender)
-    return tx.messages.put(
-        Line(
-            id=MessageId(envelope.message_id),
-            peer=sender,
-            author=sender,
-            kind=kind,
-            outgoing=False,
-            status=Status.DELIVERED,
-            clock_ms=now_ms,
-            received_ms=now_ms,
-            body=Text(),
-        )
-    )
 
 
 def _expired(tx: Tx, at: Position, expired: Expired, taken: Taken, confirm: Confirm) -> Position:

@@ -9,11 +9,15 @@ from signet.client import content as contents
 from signet.client import own_devices, reading, sealing
 from signet.client.calls import Calls, Waiter, find_message
 from signet.client.device_store import Tx
-from signet.client.errors import SendRefused, UnknownMessage
+from signet.client.errors import SendRefused, UnknownMessage, refusal
 from signet.client.events import Message, SendFailed, Status
+from signet.client.groups import sealing as group_sealing
+from signet.client.groups.summary import name_of
 from signet.client.reading import From
 from signet.client.store.messages import Due
 from signet.client.store.outgoing import Row
+from signet.core.errors import Code
+from signet.core.groups import GroupId
 from signet.core.ids import MessageId, UserId
 from signet.v1.content_pb2 import Content
 from signet.v1.messaging_pb2 import ClientFrame
@@ -188,7 +192,15 @@ class MessageCalls(Calls):
     def _queue(
         self, tx: Tx, to: UserId, content: Content, message_id: MessageId | None = None
     ) -> list[Row]:
-        """A send, and a sync copy where there are other devices of ours (O5)."""
+        """A send, and a sync copy where there are other devices of ours (O5).
+
+        To a group it is one send: our other devices are devices of a member, like others.
+        """
+        group = tx.groups.get(GroupId(to))
+        if group is not None:
+            if self.user_id not in group.members:
+                raise refusal(Code.NOT_A_MEMBER)
+            return [group_sealing.queue(tx, self._me, group.group, content)]
         rows = [sealing.queue(tx, self._me, to, content, message_id=message_id)]
         if to != self.user_id:
             rows += own_devices.tell(tx, self._me, contents.sync_sent(to, rows[0].content))
@@ -205,5 +217,6 @@ def _conversations(tx: Tx) -> list[Conversation]:
     for peer in tx.messages.peers():
         last = tx.messages.page(peer, 1, None)[0]
         unread = len(tx.messages.unread(peer))
-        found.append(Conversation(peer, tx.peers.get(peer).name, unread, last))
+        name = tx.peers.get(peer).name or name_of(tx, GroupId(peer))
+        found.append(Conversation(peer, name, unread, last))
     return found

@@ -10,12 +10,13 @@ read at last, one line stands, and no placeholder.
 from signet.client import content as contents
 from signet.client import sealing
 from signet.client.device_store import Tx
+from signet.client.groups import retrying
 from signet.client.sealing import Self
 from signet.client.store.outgoing import Row
 from signet.core.ids import MessageId, UserId
 from signet.core.limits import MAX_RETRIES, SENT_LOG_TTL
 from signet.e2e import Ciphertext, E2eError, message_ratchet_key
-from signet.v1.content_pb2 import Content, RetryRequest
+from signet.v1.content_pb2 import RetryRequest
 from signet.v1.messaging_pb2 import Envelope
 
 
@@ -35,6 +36,14 @@ def ask_again(tx: Tx, me: Self, envelope: Envelope) -> Row | None:
     return sealing.queue(tx, me, sender, request, only_device=envelope.sender_device)
 
 
+def answer(tx: Tx, me: Self, asker: UserId, device: int, request: RetryRequest) -> list[Row]:
+    """What a request asks for, of a conversation or of a group; nothing where it is refused."""
+    if request.distribution_id:
+        return retrying.answer(tx, me, asker, device, request)
+    row = send_again(tx, me, asker, device, request)
+    return [row] if row else []
+
+
 def send_again(tx: Tx, me: Self, asker: UserId, device: int, request: RetryRequest) -> Row | None:
     """The answer to a request; None where it is refused (unknown, too old, not entitled, …)."""
     now = me.environment.now()
@@ -47,8 +56,7 @@ def send_again(tx: Tx, me: Self, asker: UserId, device: int, request: RetryReque
     record = tx.peers.session(asker, device)
     if record is not None and record.current_ratchet_key == request.ratchet_key:
         sealing.give_up(tx, asker, device)
-    again = Content()
-    again.CopyFrom(logged.content)
+    again = contents.copy_of(logged.content)
     again.original_id = original
     if request.message_id != original:
         again.earlier_ids.append(request.message_id)

@@ -15,20 +15,31 @@ from signet.client import sealing
 from signet.client.account import Keys
 from signet.client.device_store import DeviceStore, Tx
 from signet.client.errors import IdentityNotTrusted, NotFound, ServerUnreachable
+from signet.client.groups import sealing as group_sealing
+from signet.client.groups.sealing import Renumbered
 from signet.client.sealing import Self
 from signet.client.store.outgoing import Row
 from signet.core.backoff import Backoff
 from signet.core.errors import RULES, Code, Retry, SignetError
+from signet.core.groups import GroupId
 from signet.core.ids import MessageId, UserId
 from signet.core.limits import SEND_BACKOFF_CAP
 from signet.core.outbox import Completed, Effect, Failed, Outbox, Seal, Transmit, WakeAt
 from signet.e2e import E2eError
-from signet.v1.messaging_pb2 import Answer, ClientFrame, DeviceMismatch, Send
+from signet.v1.messaging_pb2 import (
+    Answer,
+    ClientFrame,
+    DeviceMismatch,
+    GroupSend,
+    Refusal,
+    Send,
+)
 
 log = structlog.get_logger()
 
 MOST_CORRECTIONS = 3
-"""WRONG_DEVICES in a row before the sender backs off: the server's list may be on its way."""
+"""WRONG_DEVICES, or WRONG_GROUP, in a row before the sender backs off: the server's list may be
+on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +53,11 @@ class Result:
 
 @dataclass(slots=True)
 class _Conversation:
+    group: bool = False
     outbox: Outbox = field(default_factory=Outbox)
     rows: dict[int, Row] = field(default_factory=dict)
-    sends: dict[int, Send] = field(default_factory=dict)
-    wrong: DeviceMismatch | None = None
+    sends: dict[int, Send | GroupSend] = field(default_factory=dict)
+    wrong: Refusal | None = None
     corrections: int = 0
     fetches: int = 0
     sealing: asyncio.Task[None] | None = None
@@ -131,15 +143,15 @@ class Sender:
     def _take(self, row: Row) -> bool:
         conversation = self._conversations.get(row.peer)
         if conversation is None:
-            conversation = self._conversations[row.peer] = _Conversation()
+            conversation = self._conversations[row.peer] = _Conversation(row.group)
             if self._open:
                 conversation.outbox.opened(self._now())
-        if row.ordinal in conversation.rows:
+        if row.ordinal in conversation.rows or row.id in self._peers:
             return False
         conversation.rows[row.ordinal] = row
         self._peers[row.id] = row.peer
         if row.sealed is not None:
-            conversation.sends[row.ordinal] = Send.FromString(row.sealed)
+            conversation.sends[row.ordinal] = _read(row)
         conversation.outbox.add(row.ordinal, row.queued_at, sealed=row.sealed is not None)
         return True
 
@@ -154,7 +166,7 @@ class Sender:
                 case Transmit(ordinal, base):
                     send = conversation.sends[ordinal]
                     send.base = base
-                    self._transmit(ClientFrame(send=send))
+                    self._transmit(_frame(send))
                 case Seal():
                     self._start_sealing(peer, conversation, effect.ordinals)
                 case Completed(ordinal):
@@ -186,8 +198,8 @@ class Sender:
             return self._do(peer, outbox.sent(answer.ordinal, now))
         refused = answer.refused
         code = _code(refused.code)
-        if code is Code.WRONG_DEVICES:
-            conversation.wrong = refused.devices
+        if code in (Code.WRONG_DEVICES, Code.WRONG_GROUP):
+            conversation.wrong = refused
             conversation.sends.pop(answer.ordinal, None)
             conversation.corrections += 1
             if conversation.corrections > MOST_CORRECTIONS:
@@ -213,25 +225,57 @@ class Sender:
         self, peer: UserId, conversation: _Conversation, ordinals: tuple[int, ...]
     ) -> None:
         """Encrypt; fetch bundles first where sessions are missing. Ends in a pump, or a wait."""
-        wrong, conversation.wrong = conversation.wrong, None
-        rows = await self._store.run(lambda tx: _seal_rows(tx, self._me, peer, ordinals, wrong))
+        rows = await self._sealed(peer, conversation, ordinals)
+        if isinstance(rows, Renumbered):
+            return await self._begin_again(peer, conversation)
         if rows is None:
-            return  # held until somebody consents: `retry`
-        if not rows:
-            await self._fetch_or_wait(peer, conversation)
-            rows = await self._store.run(lambda tx: _seal_rows(tx, self._me, peer, ordinals, None))
-            if rows is None:
-                return
+            return None  # held until somebody consents: `retry`
         for row in rows:
             if row.sealed is None or row.ordinal not in conversation.rows:
                 continue
             conversation.rows[row.ordinal] = row
-            conversation.sends[row.ordinal] = Send.FromString(row.sealed)
+            conversation.sends[row.ordinal] = _read(row)
             conversation.outbox.sealed(row.ordinal)
         if not rows:
             conversation.fetches += 1
             conversation.outbox.hold(self._now() + self._wait(conversation.fetches))
         conversation.sealing = None
+        return self._pump(peer)
+
+    async def _sealed(
+        self, peer: UserId, conversation: _Conversation, ordinals: tuple[int, ...]
+    ) -> list[Row] | Renumbered | None:
+        """What could be encrypted, if need be with what is fetched for it; None as `_seal_rows`."""
+        wrong, conversation.wrong = conversation.wrong, None
+        store, me = self._store, self._me
+        if conversation.group:
+            group, said = GroupId(peer), wrong.group if wrong else None
+            rows = await store.run(
+                lambda tx: group_sealing.seal_rows(tx, me, group, ordinals, said, lenient=False)
+            )
+            if rows:
+                return rows
+            await self._fetch_members(group)
+            return await store.run(
+                lambda tx: group_sealing.seal_rows(tx, me, group, ordinals, None, lenient=True)
+            )
+        devices = wrong.devices if wrong else None
+        found = await store.run(lambda tx: _seal_rows(tx, me, peer, ordinals, devices))
+        if found == []:
+            await self._fetch_or_wait(peer, conversation)
+            found = await store.run(lambda tx: _seal_rows(tx, me, peer, ordinals, None))
+        return found
+
+    async def _begin_again(self, peer: UserId, conversation: _Conversation) -> None:
+        """Ordinals have changed: all that is unanswered goes anew, as after a loss (O3)."""
+        rows = await self._store.run(lambda tx: tx.outgoing.all_of(peer))
+        conversation.outbox, conversation.sealing = Outbox(), None
+        for ordinal in list(conversation.rows):
+            self._forget(conversation, ordinal)
+        if self._open:
+            conversation.outbox.opened(self._now())
+        for row in rows:
+            self._take(row)
         self._pump(peer)
 
     def _sealing_over(
@@ -261,6 +305,12 @@ class Sender:
         except ServerUnreachable:
             pass
 
+    async def _fetch_members(self, group: GroupId) -> None:
+        """Bundles of those who are to be told our sender key; without some of them it goes on."""
+        me = self._me
+        for user in await self._store.run(lambda tx: group_sealing.wanting(tx, me, group)):
+            await self.refresh(user)
+
     async def _fetch(self, peer: UserId) -> None:
         bundles = await self._keys.bundles(peer)
         me = self._me
@@ -276,6 +326,15 @@ class Sender:
         self._ended(results)
 
 
+def _read(row: Row) -> Send | GroupSend:
+    assert row.sealed is not None
+    return GroupSend.FromString(row.sealed) if row.group else Send.FromString(row.sealed)
+
+
+def _frame(send: Send | GroupSend) -> ClientFrame:
+    return ClientFrame(send=send) if isinstance(send, Send) else ClientFrame(group_send=send)
+
+
 def _code(number: int) -> Code:
     """A code that this client does not know yet is one that may pass."""
     try:
@@ -289,7 +348,7 @@ def _seal_rows(
 ) -> list[Row] | None:
     """Seal what can be sealed; [] where bundles are missing, None where consent is."""
     if wrong is not None:
-        sealing.correct(tx, peer, wrong)
+        sealing.correct(tx, me, peer, wrong)
     rows = []
     try:
         for row in tx.outgoing.of(peer, ordinals):

@@ -140,7 +140,7 @@ class Outbox:
             # The try before the re-encryption was durable after all, and its answer was lost.
             del self._entries[ordinal]
             return [Completed(ordinal), *self.pump(now)]
-        if code is Code.WRONG_DEVICES:
+        if code in (Code.WRONG_DEVICES, Code.WRONG_GROUP):
             entry.sealed, entry.resealed = False, True
         elif RULES[code].retry in (Retry.NEVER, Retry.CHANGED):
             del self._entries[ordinal]

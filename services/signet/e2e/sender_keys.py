@@ -7,8 +7,8 @@ is made when a member, or a device of one, has gone.
 
 Everything is immutable: a function returns the next record, and the caller keeps it only when
 the function has returned. What a member's device holds of another is found by (sender, device,
-distribution id); here the distribution id is the group's id. It must be checked by the caller
-that a distribution comes from that device, in its session, and that it is of the group's.
+distribution id); here the distribution id is the group's id. The caller checks that
+a distribution comes from that device, in its session, and that the device is a member's.
 
 https://signal.org/docs/specifications/ has no text on sender keys; the formats are libsignal's.
 """
@@ -115,12 +115,16 @@ def distribute(record: SenderKeyRecord, distribution_id: bytes) -> bytes:
     )
 
 
-def accept_distribution(record: SenderKeyRecord | None, body: bytes) -> SenderKeyRecord:
+def accept_distribution(
+    record: SenderKeyRecord | None, distribution_id: bytes, body: bytes
+) -> SenderKeyRecord:
     """Take a sender key of another device. One that is known keeps its place in the chain.
 
-    Raises InvalidMessage.
+    Raises InvalidMessage (also for a key of another group).
     """
     given, record = parse_distribution(body), record or SenderKeyRecord()
+    if given.distribution_id != distribution_id:
+        raise InvalidMessage("a key of another group")
     known = record.find(given.chain_id)
     if known is not None and known.signing_key == given.signing_key:
         return record.with_first(known)

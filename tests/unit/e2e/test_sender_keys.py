@@ -45,10 +45,10 @@ class Reader:
     """What a member's device has of one writer."""
 
     def __init__(self, told: bytes | None = None) -> None:
-        self.record = accept_distribution(None, told) if told else None
+        self.record = accept_distribution(None, GROUP, told) if told else None
 
     def hears(self, told: bytes) -> None:
-        self.record = accept_distribution(self.record, told)
+        self.record = accept_distribution(self.record, GROUP, told)
 
     def reads(self, message: Ciphertext) -> bytes:
         self.record, text = group_decrypt(self.record, GROUP, message)
@@ -205,6 +205,8 @@ def test_records_are_kept_as_they_are(writer: Writer) -> None:
 @pytest.mark.parametrize("cut", [1, 20, 40, 70])
 def test_a_distribution_that_is_none_is_refused(writer: Writer, cut: int) -> None:
     with pytest.raises(InvalidMessage):
-        accept_distribution(None, writer.tells()[:cut])
+        accept_distribution(None, GROUP, writer.tells()[:cut])
     with pytest.raises(InvalidMessage):
-        accept_distribution(None, distribute(writer.record, b"short"))
+        accept_distribution(None, GROUP, distribute(writer.record, b"short"))
+    with pytest.raises(InvalidMessage):
+        accept_distribution(None, bytes(16), writer.tells())

@@ -53,10 +53,14 @@ class Outgoing:
         """Everything that waits, each conversation in its order."""
         return self._rows("1 = 1", ())
 
+    def all_of(self, peer: UserId) -> list[Row]:
+        """What waits of one conversation, in its order."""
+        return self._rows("peer = ?", (peer,))
+
     def of(self, peer: UserId, ordinals: tuple[int, ...]) -> list[Row]:
         """Those of the given ordinals that still wait."""
         wanted = set(ordinals)
-        return [row for row in self._rows("peer = ?", (peer,)) if row.ordinal in wanted]
+        return [row for row in self.all_of(peer) if row.ordinal in wanted]
 
     def put_sealed(self, peer: UserId, ordinal: int, sealed: bytes) -> None:
         self._db.execute(
@@ -65,6 +69,17 @@ class Outgoing:
 
     def remove(self, peer: UserId, ordinal: int) -> None:
         self._db.execute("DELETE FROM outbox WHERE peer = ? AND ordinal = ?", (peer, ordinal))
+
+    def make_room(self, peer: UserId, ordinal: int, count: int) -> None:
+        """Raise the ordinals of a conversation from one on; those sends are encrypted again."""
+        self._db.execute(
+            "UPDATE outbox SET ordinal = -(ordinal + ?), sealed = NULL"
+            " WHERE peer = ? AND ordinal >= ?",
+            (count, peer, ordinal),
+        )
+        self._db.execute(
+            "UPDATE outbox SET ordinal = -ordinal WHERE peer = ? AND ordinal < 0", (peer,)
+        )
 
     def log(self, row: Row, devices: list[int], now: float, *, membership: int = 0) -> None:
         """Remember what goes out, so that it can go again if a device asks."""
