@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from signet.core import limits as bounds
+from signet.ports.push_registrations import PushKind
 from signet.settings_files import PREFIX, BadSettings, TomlWithFiles, WithFiles
 from signet.telemetry.listening import all_of
 from signet.telemetry.logs import Format, Level
@@ -35,6 +36,7 @@ __all__ = [
     "Settings",
     "key_of",
     "load",
+    "offered",
 ]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -48,6 +50,7 @@ GROUPS = {
     "send_burst": "Limits and times",
     "log_format": "Logs",
 }
+PUSH_KINDS = tuple(kind.value for kind in PushKind)
 # What the URL of a store, or of push, may begin with; adapters/open.py opens them.
 STORES = {
     "inbox": ("sqlite", "cassandra", "cassandra+ssl"),
@@ -57,7 +60,7 @@ STORES = {
     "limits": ("memory", "redis", "rediss"),
     "events": ("memory", "log", "sqlite", "kafka", "kafka+ssl"),
     "blobs": ("file", "s3"),
-    "push": ("log", "webhook"),
+    "push": ("log", "webhook", *PUSH_KINDS),
 }
 # Settings that may hold a password: never shown, and read from `<name>_file` too.
 SECRETS = (*STORES, "push_key", "resume_key")
@@ -76,6 +79,11 @@ def _port(number: int, of: str) -> Any:
 def key_of(value: str) -> bytes:
     """What a setting that is a key says. Raises binascii.Error."""
     return base64.b64decode(value, validate=True)
+
+
+def offered(kinds: str) -> list[str]:
+    """What the setting `push_kinds` names."""
+    return [kind for kind in map(str.strip, kinds.split(",")) if kind]
 
 
 def _store(of: str) -> Any:
@@ -135,8 +143,21 @@ class Settings(BaseSettings):
     push: str = Field(
         "",
         repr=False,
-        description="Where the push process sends its hints, `webhook:https://…?secret_file=…`;"
-        " empty: a line of the log for each.",
+        description="Who wakes devices, URLs with blanks between: `web_push:?…`, `apns:?…`,"
+        " `fcm:?…`, `webhook:https://…?secret_file=…`, `log:` (docs/push.md). Empty: a line of the"
+        " log for each hint. Of push processes, and of `signet run`.",
+    )
+    push_kinds: str = Field(
+        "",
+        description="What devices may register for push, `web_push`, `apns`, `fcm`, with commas"
+        " between: what push processes serve. Empty: nothing. Of keys processes, and of"
+        " `signet run`.",
+    )
+    vapid_public_key: str = Field(
+        "",
+        pattern="^([A-Za-z0-9_-]{87})?$",
+        description="The public half of web push's key, as `signet admin vapid FILE` shows"
+        " it: what browsers are given as `applicationServerKey`.",
     )
     push_key: str = Field(
         "",
@@ -292,8 +313,17 @@ class Settings(BaseSettings):
     @classmethod
     def _known_store(cls, value: str, info: ValidationInfo) -> str:
         known = STORES[str(info.field_name)]
-        if value and value.partition(":")[0] not in known:
-            raise ValueError(f"nothing is known of {value.partition(':')[0]!r}: {', '.join(known)}")
+        for one in value.split() if info.field_name == "push" else filter(None, (value,)):
+            if (scheme := one.partition(":")[0]) not in known:
+                raise ValueError(f"nothing is known of {scheme!r}: {', '.join(known)}")
+        return value
+
+    @field_validator("push_kinds")
+    @classmethod
+    def _known_kinds(cls, value: str) -> str:
+        for kind in offered(value):
+            if kind not in PUSH_KINDS:
+                raise ValueError(f"nothing is known of {kind!r}: {', '.join(PUSH_KINDS)}")
         return value
 
     @field_validator("resume_key", "push_key")

@@ -31,11 +31,15 @@ from signet.keys.server import KeysServer
 from signet.keys.service import Keys
 from signet.pod.listening import PortTaken, address, check_free
 from signet.pod.pod import GC_THRESHOLD
+from signet.pod.stores import refusing
+from signet.ports.events import Events
 from signet.ports.inbox import InboxStore, StoreUnavailable
 from signet.ports.links import Routers
+from signet.ports.push_registrations import PushRegistrations
+from signet.push.worker import Worker
 from signet.router.in_process import InProcessRouters
 from signet.router.router import Router
-from signet.settings import Settings
+from signet.settings import Settings, key_of
 from signet.telemetry.pages import Pages
 from signet.v1 import keys_pb2, media_pb2
 
@@ -87,6 +91,7 @@ class Standalone:
             FolderInUse: another server has the data.
             PortTaken: another program has a port.
             StoreUnavailable: the inboxes cannot be opened now.
+        StoreRefused: the setting `push` cannot be.
             OtherShards: they are in another number of shards.
         """
         try:
@@ -140,12 +145,25 @@ class Standalone:
         await router.start()
         self._router_not_ready = router.not_ready
         stack.push_async_callback(router.stop)
+        await self._wake_devices(events, directory)
         limits = adapters.open_rate_limits("memory:")
         blobs = adapters.open_blobs(settings.blobs or f"file://{self._folder.blobs}")
         stack.push_async_callback(blobs.close)
         keys = Keys(directory, limits, router, events, keys_config(settings), blobs=blobs)
         await keys.ready()
         await self._listen(keys, self._wrap_routers(InProcessRouters(router)))
+
+    async def _wake_devices(self, events: Events, registrations: PushRegistrations) -> None:
+        """Where somebody is set up to do it. Raises StoreRefused."""
+        if not self.settings.push:
+            return
+        with refusing("push"):
+            providers = adapters.open_push(self.settings.push)
+        self._stack.push_async_callback(providers.close)
+        key = key_of(self.settings.push_key) or self._folder.key("push")
+        worker = Worker(events, providers, registrations, time.time, key)
+        await worker.start()
+        self._stack.push_async_callback(worker.stop)
 
     async def _listen(self, keys: Keys, routers: Routers) -> None:
         """Messaging and Keys share one gRPC port; REST and the pages have their own."""

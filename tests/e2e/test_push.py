@@ -10,7 +10,7 @@ import pytest
 
 from signet.cluster.cluster import Cluster
 from signet.core.ids import show
-from signet.core.pushing import token_of
+from signet.core.push_hints import token_of
 from signet.ports.members import Kind
 from tests.support.local_cluster import LIMITS_OFF, PATIENCE, register
 from tests.support.people import running

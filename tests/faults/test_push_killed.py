@@ -13,7 +13,7 @@ import pytest
 
 from signet.adapters.events_kafka import KafkaEvents, create_topics
 from signet.core.ids import UserId
-from signet.core.pushing import token_of
+from signet.core.push_hints import token_of
 from signet.ports.events import Event, Topic
 from signet.telemetry import metrics
 from tests.support.lanes import Server

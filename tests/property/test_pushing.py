@@ -1,4 +1,4 @@
-"""U1-U7: whatever comes, and whatever the provider answers, in whatever order."""
+"""U1-U8: whatever comes, and whatever the provider answers, in whatever order."""
 
 import math
 from collections import Counter
@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from signet.core import limits
 from signet.core.ids import UserId
-from signet.core.pushing import Hint, Pushing, Unwoken, Wake
+from signet.core.push_hints import Hint, Unwoken, Wake
+from signet.core.pushing import Pushing, Room
 from signet.core.timers import NEVER, Timers
 
 USERS = [UserId(bytes([i]) * 16) for i in range(12)]
 ROOM = 4
 AT_ONCE = 3
+DEVICE = 1
 DELAYS = [0.0, 1.0, 45.0, limits.PUSH_PERIOD / 2, limits.PUSH_PERIOD, limits.PUSH_GONE]
 
 hints = st.tuples(
@@ -23,6 +25,7 @@ hints = st.tuples(
     st.booleans(),
     st.sampled_from([0.0, 5.0, limits.PUSH_TOO_OLD, limits.PUSH_TOO_OLD + 1, -60.0]),
 )
+returning = st.tuples(st.just("back"), st.sampled_from(USERS))
 passing = st.tuples(st.just("pass"), st.sampled_from(DELAYS))
 answers = st.tuples(
     st.sampled_from(["delivered", "delivered", "delivered", "gone", "failed"]),
@@ -30,16 +33,17 @@ answers = st.tuples(
     st.floats(0, 1, exclude_max=True),
     st.sampled_from([0.0, 30.0, 1e9]),
 )
-steps = st.lists(hints | passing | answers, max_size=150)
+steps = st.lists(hints | hints | returning | passing | answers, max_size=150)
 
 
 @dataclass
 class World:
     """A worker and a provider that answers when a step says so; checks each rule as it goes."""
 
-    pushing: Pushing = field(default_factory=lambda: Pushing(ROOM, AT_ONCE))
+    room: Room = field(default_factory=lambda: Room(ROOM))
+    pushing: Pushing[UserId] = field(init=False)
     now: float = 1000.0
-    flying: list[tuple[float, Wake]] = field(default_factory=list)
+    flying: list[tuple[float, Wake[UserId]]] = field(default_factory=list)
     hinted: int = 0
     ended: Counter[str] = field(default_factory=Counter)
     background: dict[UserId, float] = field(default_factory=dict)  # the last one delivered
@@ -47,16 +51,27 @@ class World:
     gone_until: dict[UserId, float] = field(default_factory=dict)
     not_before: dict[UserId, float] = field(default_factory=dict)
     failures: int = 0
+    back: set[UserId] = field(default_factory=set)  # since they were hinted last
+
+    def __post_init__(self) -> None:
+        self.pushing = Pushing(self.room, AT_ONCE)
 
     def hint(self, user: UserId, urgent: bool, age: float) -> None:
         self.hinted += 1
-        unwoken = self.pushing.hinted(user, Hint(self.now - age, urgent), self.now)
+        hint = Hint(self.now - age, urgent, frozenset({DEVICE}))
+        unwoken = self.pushing.hinted(user, hint, self.now)
+        self.back.discard(user)
         if age > limits.PUSH_TOO_OLD:
             assert unwoken is Unwoken.OLD
         elif self.now < self.gone_until.get(user, 0.0):
             assert unwoken is Unwoken.GONE
         if unwoken is not None:
             self.ended[unwoken] += 1
+        self.look()
+
+    def come_back(self, user: UserId) -> None:
+        self.ended.update(self.pushing.came_back(user, DEVICE, self.now))
+        self.back.add(user)
         self.look()
 
     def look(self) -> None:
@@ -72,10 +87,11 @@ class World:
             assert len(self.flying) <= max(1, AT_ONCE >> self.failures)
         assert self.pushing.remembered <= ROOM  # U6
 
-    def check(self, wake: Wake) -> None:
+    def check(self, wake: Wake[UserId]) -> None:
         user, hint = wake
-        assert user not in [one.user for _, one in self.flying]  # U1
+        assert user not in [one.to for _, one in self.flying]  # U1
         assert 0 <= self.now - hint.at <= limits.PUSH_TOO_OLD  # U4
+        assert user not in self.back  # U8
         assert self.now >= self.gone_until.get(user, 0.0)  # U5
         assert self.now >= self.not_before.get(user, 0.0)  # U5
         if not hint.urgent:
@@ -115,6 +131,8 @@ class World:
         match step:
             case ("hint", user, urgent, age):
                 self.hint(user, urgent, age)  # type: ignore[arg-type]
+            case ("back", user):
+                self.come_back(user)  # type: ignore[arg-type]
             case ("pass", delay):
                 self.now += delay  # type: ignore[operator]
                 self.look()
@@ -144,7 +162,7 @@ def test_users_are_woken_by_the_rules_and_every_hint_is_accounted_for(
     assert sum(world.ended.values()) == world.hinted
     world.now += limits.PUSH_GONE + limits.PUSH_PERIOD
     world.look()
-    assert world.pushing.remembered == 0
+    assert world.pushing.remembered == world.room.taken == 0
 
 
 @given(

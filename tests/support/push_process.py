@@ -10,6 +10,7 @@ from pathlib import Path
 
 from signet.adapters.events_kafka import KafkaEvents
 from signet.adapters.push_webhook import WebhookPush
+from signet.ports.push import PushProviders
 from signet.push.worker import Worker
 from signet.telemetry import metrics
 
@@ -18,7 +19,8 @@ async def work(bootstrap: str, prefix: str, spool: str, url: str, key_hex: str) 
     key = bytes.fromhex(key_hex)
     dropped = metrics.EVENTS_DROPPED.inc
     events = KafkaEvents(bootstrap, Path(spool), prefix=prefix, dropped=dropped)
-    worker = Worker(events, WebhookPush(url, key, time.time), time.time, key)
+    providers = PushProviders({"webhook": WebhookPush(url, key, time.time)})
+    worker = Worker(events, providers, None, time.time, key)
     await worker.start()
     print("started", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

@@ -89,6 +89,9 @@ def test_a_secret_that_cannot_be_is_named_and_never_shown(tmp_path: Path) -> Non
         ({"resume_key": "cGFzcw=="}, "resume_key (SIGNET_RESUME_KEY): 32 bytes are needed"),
         ({"inbox_file": tmp_path / "none"}, "inbox_file (SIGNET_INBOX_FILE): "),
         ({"push": "a", "push_file": "b"}, "push: give it or push_file, not both"),
+        ({"push": "log: fax:x"}, "push (SIGNET_PUSH): nothing is known of"),
+        ({"push_kinds": "fcm, fax"}, "push_kinds (SIGNET_PUSH_KINDS): nothing is known of 'fax'"),
+        ({"vapid_public_key": "short"}, "vapid_public_key (SIGNET_VAPID_PUBLIC_KEY): "),
         ({"data_file": "b"}, "data_file: there is no such setting"),
     ):
         with pytest.raises(BadSettings) as refused:

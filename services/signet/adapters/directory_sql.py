@@ -21,6 +21,7 @@ from signet.adapters.directory_life import SqlAccountLife
 from signet.adapters.directory_linking import SqlLinking
 from signet.adapters.directory_migrations import Migrations, current
 from signet.adapters.directory_proofs import SqlProofs
+from signet.adapters.directory_push import SqlPushRegistrations
 from signet.adapters.directory_relations import SqlRelations
 from signet.adapters.directory_telling import SqlTelling
 from signet.adapters.sqlite_file import OPENING_S, connect
@@ -40,6 +41,7 @@ class SqlDirectory(
     SqlProofs,
     SqlRelations,
     SqlGroups,
+    SqlPushRegistrations,
 ):
     """ports/directory.Directory. Make it with `open_directory`."""
 

@@ -110,6 +110,21 @@ used_key = Table(
     sqlite_with_rowid=False,
 )
 
+push_registration = Table(  # how a device is woken: ports/push_registrations
+    "push_registration",
+    metadata,
+    Column("user_id", LargeBinary, primary_key=True),
+    Column("device_id", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String, nullable=False),
+    Column("token", String, nullable=False),  # or the endpoint
+    Column("topic", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("auth", LargeBinary, nullable=False),
+    _of_a_device(),
+    sqlite_with_rowid=False,
+)
+
 untold = Table(  # no foreign key: a deleted account is told as well
     "untold",
     metadata,

@@ -9,7 +9,7 @@
 | rate limits | `memory:`, `redis://…` |
 | events | `memory:`, `log:`, `sqlite:///PATH`, `kafka://HOST:PORT,…` |
 | blobs | `file:///PATH?public=URL`, `s3://KEY:SECRET@BUCKET?endpoint=…&region=…&public=URL` |
-| push | `log:`, `webhook:https://HOST/PATH?secret_file=/PATH` |
+| push | see push_urls.py |
 
 TLS and logins are in store_urls.py. `public` is where clients find blobs, for signed URLs; that
 of a folder is left out where keys itself serves it.
@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from signet.adapters import store_urls
 from signet.adapters.events_log import LoggedEvents
@@ -38,7 +38,7 @@ from signet.ports.events import Events
 from signet.ports.inbox import InboxStore
 from signet.ports.members import Members
 from signet.ports.presence import PresenceStore
-from signet.ports.push import PushProvider
+from signet.ports.push import PushProviders
 from signet.ports.rate_limits import RateLimits
 from signet.telemetry import metrics
 
@@ -168,35 +168,17 @@ def open_blobs(url: str) -> Blobs:
     raise UnknownStore("blobs", url, "file, s3")
 
 
-def open_push(url: str, clock: Callable[[], float] = time.time) -> PushProvider:
+def open_push(urls: str, clock: Callable[[], float] = time.time) -> PushProviders:
     """`clock` is Unix time in seconds.
 
-    Raises: UnknownStore; ValueError, OSError: the webhook's URL or secret cannot be.
+    Raises: UnknownStore; ValueError, OSError: a URL, a key or a secret cannot be.
     """
-    if url == "log:":
-        from signet.adapters.push_log import LogPush
+    from signet.adapters.push_urls import KNOWN, open_providers
 
-        return LogPush(clock)
-    if url.startswith("webhook:"):
-        from signet.adapters.push_webhook import WebhookPush
-
-        address, secret_file = _webhook(url.removeprefix("webhook:"))
-        return WebhookPush(address, Path(secret_file).read_bytes().strip(), clock)
-    raise UnknownStore("push", url, "log, webhook")
-
-
-def _webhook(url: str) -> tuple[str, str]:
-    """Where it is, and the file of its secret, which the receiver is not told.
-
-    Raises: ValueError.
-    """
-    parts = urlsplit(url)
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    files = [value for name, value in query if name == "secret_file"]
-    if len(files) != 1 or not files[0]:
-        raise ValueError("a webhook needs one ?secret_file=/PATH")
-    rest = [(name, value) for name, value in query if name != "secret_file"]
-    return parts._replace(query=urlencode(rest)).geturl(), files[0]
+    for url in urls.split():
+        if url.partition(":")[0] not in KNOWN:
+            raise UnknownStore("push", url, ", ".join(KNOWN))
+    return open_providers(urls, clock)
 
 
 def _s3(url: str) -> Blobs:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from signet.ports.push import Delivered, Outcome, WakeUp
+from signet.ports.push import Delivered, Outcome, UserToken, WakeUp
 
 log = structlog.get_logger(__name__)
 
@@ -18,7 +18,7 @@ class LogPush:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
 
-    async def wake(self, wake_up: WakeUp) -> Outcome:
+    async def wake(self, wake_up: WakeUp[UserToken]) -> Outcome:
         """Always delivered."""
         age_s = max(0.0, self._clock() - wake_up.at_ms / 1000)
         log.info("a device would be woken", urgent=wake_up.urgent, age_s=round(age_s, 3))

@@ -16,20 +16,16 @@ import hashlib
 import hmac
 import ipaddress
 import json
-import ssl
-from asyncio import timeout
 from collections.abc import Callable
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx
 
-from signet.core.limits import PUSH_ANSWER, PUSH_AT_ONCE, PUSH_TIMEOUT
-from signet.ports.push import Delivered, Gone, Outcome, RetryAfter, WakeUp
+from signet.adapters.push_http import AGENT, asked, one_try, refused
+from signet.core.limits import PUSH_AT_ONCE, PUSH_TIMEOUT
+from signet.ports.push import Delivered, Gone, Outcome, UserToken, WakeUp
 
 SECRET_BYTES = 32
-_AGENT = "signet-push"
 
 
 class WebhookPush:
@@ -54,10 +50,10 @@ class WebhookPush:
             trust_env=not local,
             timeout=timeout_s,
             limits=httpx.Limits(max_connections=PUSH_AT_ONCE),
-            headers={"User-Agent": _AGENT, "Content-Type": "application/json"},
+            headers={"User-Agent": AGENT, "Content-Type": "application/json"},
         )
 
-    async def wake(self, wake_up: WakeUp) -> Outcome:
+    async def wake(self, wake_up: WakeUp[UserToken]) -> Outcome:
         """See PushProvider."""
         body = _body(wake_up)
         at = str(int(self._clock()))
@@ -65,34 +61,19 @@ class WebhookPush:
             "Signet-Timestamp": at,
             "Signet-Signature": f"v1={signature(self._secret, at, body)}",
         }
-        try:
-            async with timeout(self._timeout_s):
-                return await self._post(body, headers)
-        except TimeoutError:
-            return RetryAfter(reason="timeout")
-        except (httpx.HTTPError, ssl.SSLError, OSError) as error:
-            return RetryAfter(reason=type(error).__name__)
+        return await one_try(self._post(body, headers), self._timeout_s)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._http.aclose()
 
     async def _post(self, body: bytes, headers: dict[str, str]) -> Outcome:
-        async with self._http.stream("POST", self._url, content=body, headers=headers) as answer:
-            read = 0
-            async for part in answer.aiter_raw():  # a connection whose answer was read serves again
-                read += len(part)
-                if read > PUSH_ANSWER:
-                    break
-            return self._outcome(answer)
-
-    def _outcome(self, answer: httpx.Response) -> Outcome:
+        answer, _ = await asked(self._http, "POST", self._url, content=body, headers=headers)
         if answer.is_success:
             return Delivered()
         if answer.status_code == httpx.codes.GONE:
             return Gone()
-        wait = retry_after(answer.headers.get("Retry-After", ""), self._clock())
-        return RetryAfter(wait, f"status {answer.status_code}")
+        return refused(answer.status_code, answer.headers.get("Retry-After", ""), self._clock())
 
 
 def signature(secret: bytes, timestamp: str, body: bytes) -> str:
@@ -100,24 +81,10 @@ def signature(secret: bytes, timestamp: str, body: bytes) -> str:
     return hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
-def retry_after(value: str, now: float) -> float:
-    """Seconds from now (Unix time) by a `Retry-After`; 0 where it says nothing that is understood.
-
-    RFC 9110, 10.2.3: seconds in digits, or a date.
-    """
-    if value.isascii() and value.isdigit():
-        return float(value[:10])
-    try:
-        when = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return 0.0
-    return max(0.0, when.replace(tzinfo=when.tzinfo or UTC).timestamp() - now)
-
-
-def _body(wake_up: WakeUp) -> bytes:
+def _body(wake_up: WakeUp[UserToken]) -> bytes:
     fields = {
         "type": "NEW_MESSAGE",
-        "token": wake_up.token,
+        "token": wake_up.to,
         "urgent": wake_up.urgent,
         "at_ms": wake_up.at_ms,
     }

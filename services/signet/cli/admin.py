@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from signet import settings as table
+from signet.adapters.push_vapid import made_or_read
 from signet.cli import look
 from signet.cli.failures import Exit, Problem, explained
 from signet.cli.options import Json
@@ -85,6 +86,24 @@ def migrate(config: Config = None, as_json: Json = False) -> None:
     for one in done:
         shown.add_row(f"[copy]{one.store}[/]", one.technology, one.what)
     look.console().print(shown)
+
+
+@admin.command()
+def vapid(
+    file: Annotated[Path, typer.Argument(help="PEM file; made where there is none.")],
+    as_json: Json = False,
+) -> None:
+    """The key of web push: makes it once, and shows the half that browsers are given."""
+    with explained(as_json):
+        try:
+            public = made_or_read(file)
+        except (OSError, ValueError) as error:
+            advice = "give the path of a file that is a key of P-256, or of none"
+            raise Problem("KEY", f"{file}: {error}", advice, Exit.USAGE) from None
+    if as_json:
+        print(json.dumps({"vapid_public_key": public}))
+    else:
+        look.console().print(f"vapid_public_key = [copy]{public}[/]", soft_wrap=True)
 
 
 def _ask(

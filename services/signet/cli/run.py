@@ -17,6 +17,7 @@ from signet.cli.failures import Exit, Problem, explained
 from signet.core.limits import STOP_TIME
 from signet.data_folder import FolderInUse
 from signet.pod.ending import end_within
+from signet.pod.stores import StoreRefused
 from signet.ports.inbox import OtherShards, StoreUnavailable
 from signet.settings import Settings
 from signet.standalone import Addresses, PortTaken, Standalone
@@ -96,6 +97,9 @@ async def start(server: Standalone) -> None:
     except OtherShards as error:
         advice = "they stay in that number for good: set SIGNET_SHARDS to it"
         raise Problem("SHARDS", str(error), advice, Exit.USAGE) from None
+    except StoreRefused as error:
+        advice = "docs/push.md says what it may be"
+        raise Problem("PUSH", str(error), advice, Exit.USAGE) from None
     except StoreUnavailable as error:
         advice = "does another program have it open, or is the disk full? then start again"
         raise Problem("STORE_UNAVAILABLE", str(error), advice, Exit.STORE) from None

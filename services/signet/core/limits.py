@@ -425,10 +425,10 @@ MAX_FILE_NAME = 255
 
 # --- Push ---------------------------------------------------------------------------------------
 
-# A user's devices get one background push in so long. Lower: batteries and the budgets of phones'
+# A device gets one background push in so long. Lower: batteries and the budgets of phones'
 # makers are used up sooner. Raise: messages wait longer for devices that nothing else wakes.
 PUSH_PERIOD = 20 * 60.0
-# Urgent ones of a user that go at once, and how often one more may. Raise: a person can be rung
+# Urgent ones of a device that go at once, and how often one more may. Raise: a person can be rung
 # out of bed by more strangers.
 PUSH_URGENT_BURST = 10
 PUSH_URGENT_EVERY = 30.0  # with PUSH_URGENT_BURST
@@ -441,15 +441,31 @@ PUSH_GONE = 24 * 3600.0
 # wake-up waits longer.
 REMIND_AFTER = 3600.0
 REMIND_AT_MOST = 8 * 24 * 3600.0  # with REMIND_AFTER
-# Users that a worker remembers: those woken in the last PUSH_PERIOD and those who wait, about 0.5
+# Devices that a worker remembers: those woken in the last PUSH_PERIOD and those who wait, about 0.5
 # KiB each. Raise: more memory. Lower: hints are dropped for lack of room; or start more workers.
 PUSH_USERS = 200_000
 # Wake-ups under way in a worker. Raise: the receiver gets more at once.
 PUSH_AT_ONCE = 64
+# The same for all providers together, and for web push how many connections. Raise: more memory.
+PUSH_IN_ALL = 8 * PUSH_AT_ONCE
+# Providers that have a lane of their own; each host of web push is one. Lower: hosts that fail
+# hold up each other.
+PUSH_LANES = 256
+# Devices that wait to be looked up. Lower: hints are dropped while the directory is away.
+PUSH_LOOKUPS = 10_000
+PUSH_LOOKUP = 500  # devices of one read
+# How long a worker believes what it read of a device. Raise: who registers waits longer for a
+# first wake-up. Lower: the directory is read more.
+PUSH_BELIEVED = 60.0
 # One try. Raise: a receiver that hangs takes places of PUSH_AT_ONCE for longer.
 PUSH_TIMEOUT = 5.0
-# Bytes of a receiver's answer that are read; nothing is made of them.
+# Bytes of a receiver's answer that are read, for the reason of a refusal.
 PUSH_ANSWER = 4 * KIB
+# How long a push service keeps a wake-up for a device that is off. Raise: phones that were off for
+# long are woken for what they have read elsewhere.
+PUSH_KEPT = 24 * 3600
+# A connection to a push service that is not used so long is closed. Lower: more handshakes.
+PUSH_CONNECTION_IDLE = 60.0
 
 # --- Pods ---------------------------------------------------------------------------------------
 

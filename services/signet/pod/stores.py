@@ -18,7 +18,7 @@ from signet.ports.events import Events
 from signet.ports.inbox import InboxStore, StoreUnavailable
 from signet.ports.members import Members
 from signet.ports.presence import PresenceStore
-from signet.ports.push import PushProvider
+from signet.ports.push import PushProviders
 from signet.ports.rate_limits import RateLimits
 from signet.settings import PREFIX, Settings
 
@@ -109,7 +109,7 @@ class Stores:
     def blobs(self) -> Blobs:
         return self._open("blobs", adapters.open_blobs)
 
-    def push(self) -> PushProvider:
+    def push(self) -> PushProviders:
         return self._open("push", adapters.open_push)
 
     def _open(self, name: str, opening: Callable[[str], C]) -> C:

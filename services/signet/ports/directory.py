@@ -21,6 +21,7 @@ from signet.core.ids import DeviceId, UserId
 from signet.ports.account_life import IdentityAndRows
 from signet.ports.linking import Linking, OwnDevices
 from signet.ports.pre_keys import KeyUpload, PreKeys
+from signet.ports.push_registrations import PushRegistrations
 from signet.ports.telling import Telling
 from signet.ports.users import Audience, User
 
@@ -343,6 +344,7 @@ class Directory(
     PreKeys,
     Proofs,
     Relations,
+    PushRegistrations,
     Protocol,
 ):
     """All of it, in one store, so that what belongs together is one transaction."""

@@ -49,7 +49,9 @@ class PushPod:
 async def build(pod: Pod) -> Running:
     """See pod.Build."""
     key = key_of(pod.settings.push_key) or pod.folder.key("push")
-    worker = Worker(pod.stores.events(), pod.stores.push(), time.time, key)
+    providers = pod.stores.push()
+    directory = await pod.stores.directory() if providers.by_kind else None
+    worker = Worker(pod.stores.events(), providers, directory, time.time, key)
     await worker.start()
     return Running(service=PushPod(worker))
 

@@ -88,12 +88,10 @@ PUSH_HINTS = Counter("signet_push_hints_total", "Push hints taken from the event
 PUSH_UNWOKEN = Counter(
     "signet_push_unwoken_total", "Push hints without a wake-up of their own", ["reason"]
 )
-PUSH_WAKES = Counter("signet_push_wakes_total", "Tries to wake a user's devices", ["outcome"])
-PUSH_WAITING = Gauge("signet_push_waiting", "Users whose hints wait for their time")
-PUSH_UNDER_WAY = Gauge("signet_push_under_way", "Wake-ups that the provider has not answered yet")
-PUSH_REMEMBERED = Gauge(
-    "signet_push_remembered_users", "Users of whom a push worker keeps a record"
-)
+PUSH_WAKES = Counter("signet_push_wakes_total", "Tries to wake devices", ["provider", "outcome"])
+PUSH_WAITING = Gauge("signet_push_waiting", "Devices whose hints wait for their time")
+PUSH_UNDER_WAY = Gauge("signet_push_under_way", "Wake-ups that a provider has not answered yet")
+PUSH_REMEMBERED = Gauge("signet_push_remembered", "Devices of which a push worker keeps a record")
 PUSH_SECONDS = Histogram(
     "signet_push_seconds",
     "From a message to the wake-up that the provider has taken",

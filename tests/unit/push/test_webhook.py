@@ -18,14 +18,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from signet.adapters import open as adapters
+from signet.adapters.push_http import retry_after
 from signet.adapters.push_log import LogPush
-from signet.adapters.push_webhook import WebhookPush, retry_after, signature
-from signet.ports.push import Delivered, Gone, Outcome, RetryAfter, WakeUp
+from signet.adapters.push_webhook import WebhookPush, signature
+from signet.ports.push import Delivered, Gone, Outcome, RetryAfter, UserToken, WakeUp
 from tests.support.lanes import free_port
 from tests.support.push_receiver import OK, Receiver, receiving
 
 SECRET = os.urandom(32)
-WAKE_UP = WakeUp("ab" * 32, urgent=True, at_ms=1_763_999_999_123)
+WAKE_UP = WakeUp(UserToken("ab" * 32), urgent=True, at_ms=1_763_999_999_123)
 NOW = 1_764_000_000.7
 SHORT = 0.3  # a time-out that a test waits for
 LONG = 30.0
@@ -157,7 +158,9 @@ async def test_calls_do_not_wait_for_one_that_hangs_and_connections_serve_again(
         return None if b'"urgent":false' in request.body else OK  # type: ignore[attr-defined]
 
     async with receiving(Receiver(answer)) as receiver, webhook(receiver.url) as push:
-        hanging = asyncio.create_task(push.wake(WakeUp("00" * 32, urgent=False, at_ms=0)))
+        hanging = asyncio.create_task(
+            push.wake(WakeUp(UserToken("00" * 32), urgent=False, at_ms=0))
+        )
         await receiver.arrived.wait()
         for _ in range(20):
             assert await push.wake(WAKE_UP) == Delivered()
@@ -247,7 +250,7 @@ async def test_the_url_of_the_setting_names_address_and_secret(tmp_path: Path) -
     secret_file.write_text(SECRET.hex() + "\n")
     async with receiving(Receiver()) as receiver:
         push = adapters.open_push(f"webhook:{receiver.url}&secret_file={tmp_path}/a%20secret")
-        assert await push.wake(WAKE_UP) == Delivered()
+        assert await push.by_user["webhook"].wake(WAKE_UP) == Delivered()
         await push.close()
     (request,) = receiver.requests
     assert request.path == "/wake?app=chat"
@@ -262,9 +265,9 @@ def test_a_webhook_without_a_secret_is_refused(tmp_path: Path) -> None:
 
 
 async def test_the_log_holds_no_token(capsys: pytest.CaptureFixture[str]) -> None:
-    push = adapters.open_push("log:", lambda: NOW)
+    push = adapters.open_push("log:", lambda: NOW).by_user["log"]
     assert isinstance(push, LogPush)
     assert await push.wake(WAKE_UP) == Delivered()
     said = capsys.readouterr().out
     assert "would be woken" in said
-    assert WAKE_UP.token not in said
+    assert WAKE_UP.to not in said

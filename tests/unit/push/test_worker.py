@@ -11,11 +11,11 @@ from prometheus_client import REGISTRY
 from signet.adapters.events_memory import MemoryEvents
 from signet.core import limits
 from signet.core.ids import UserId
-from signet.core.pushing import token_of
-from signet.ports.events import Event, Events, Topic
-from signet.ports.push import Delivered, Gone, Outcome, PushProvider, RetryAfter, WakeUp
+from signet.core.push_hints import token_of
+from signet.ports.events import NEW_MESSAGE, Event, Events, Topic
+from signet.ports.push import Delivered, Gone, Outcome, RetryAfter, UserToken, WakeUp
 from signet.push.worker import Worker
-from tests.support.push_providers import RememberingPush, never
+from tests.support.push_providers import RememberingPush, by_user, never
 from tests.support.virtual_time import in_virtual_time
 
 KEY = os.urandom(32)
@@ -30,7 +30,7 @@ def clock() -> float:
 
 def hint(user: UserId, *, urgent: bool = False, age_s: float = 0.0) -> Event:
     at_ms = round((clock() - age_s) * 1000)
-    return Event(Topic.PUSH, user, "NEW_MESSAGE", at_ms, urgent=urgent)
+    return Event(Topic.PUSH, user, NEW_MESSAGE, at_ms, 1, urgent)
 
 
 def unwoken(reason: str) -> float:
@@ -38,8 +38,8 @@ def unwoken(reason: str) -> float:
 
 
 @asynccontextmanager
-async def working(events: Events, provider: PushProvider) -> AsyncIterator[Worker]:
-    worker = Worker(events, provider, clock, KEY, chance=lambda: 0.5)
+async def working(events: Events, provider: RememberingPush) -> AsyncIterator[Worker]:
+    worker = Worker(events, by_user(provider), None, clock, KEY, chance=lambda: 0.5)
     await worker.start()
     try:
         yield worker
@@ -54,7 +54,9 @@ async def test_a_hint_wakes_its_user_by_a_token_and_nothing_else() -> None:
         events.publish(hint(ANN, urgent=True, age_s=3.0))
         await provider.asked(1)
     ((_, wake_up),) = provider.woken
-    assert wake_up == WakeUp(token_of(KEY, ANN), urgent=True, at_ms=round((BEGAN - 3) * 1000))
+    assert wake_up == WakeUp(
+        UserToken(token_of(KEY, ANN)), urgent=True, at_ms=round((BEGAN - 3) * 1000)
+    )
 
 
 @in_virtual_time
@@ -104,8 +106,8 @@ async def test_a_failing_wake_up_is_tried_again_and_others_are_not_kept_waiting(
     """U5: with back-off, jitter, and what the provider asked for."""
     failures = iter([RetryAfter(7.0, "status 503"), RetryAfter()])
 
-    async def answer(wake_up: WakeUp) -> Outcome:
-        mine = wake_up.token == token_of(KEY, ANN)
+    async def answer(wake_up: WakeUp[UserToken]) -> Outcome:
+        mine = wake_up.to == token_of(KEY, ANN)
         return next(failures, Delivered()) if mine else Delivered()
 
     events, provider = MemoryEvents(), RememberingPush(answer)
@@ -113,18 +115,18 @@ async def test_a_failing_wake_up_is_tried_again_and_others_are_not_kept_waiting(
         events.publish(hint(ANN))
         await provider.asked(1)
         await asyncio.sleep(1)
-        assert worker.status()["provider"] == "status 503"
+        assert worker.status()["providers"] == {"webhook": "status 503"}
         events.publish(hint(BOB))
         await provider.asked(4)
     first = 7.0 + limits.BACKOFF_BASE * 0.5
-    times = [at for at, wake_up in provider.woken if wake_up.token == token_of(KEY, ANN)]
+    times = [at for at, wake_up in provider.woken if wake_up.to == token_of(KEY, ANN)]
     assert times == pytest.approx([0.0, first, first + limits.BACKOFF_BASE])
     assert provider.woken[1][0] == 1.0
 
 
 @in_virtual_time
 async def test_who_is_gone_is_not_asked_for_again() -> None:
-    async def gone(_: WakeUp) -> Outcome:
+    async def gone(_: WakeUp[UserToken]) -> Outcome:
         return Gone()
 
     events, provider = MemoryEvents(), RememberingPush(gone)
@@ -139,8 +141,8 @@ async def test_who_is_gone_is_not_asked_for_again() -> None:
 
 @in_virtual_time
 async def test_a_provider_that_hangs_for_some_does_not_keep_others_waiting() -> None:
-    async def answer(wake_up: WakeUp) -> Outcome:
-        return await never(wake_up) if wake_up.token == token_of(KEY, ANN) else Delivered()
+    async def answer(wake_up: WakeUp[UserToken]) -> Outcome:
+        return await never(wake_up) if wake_up.to == token_of(KEY, ANN) else Delivered()
 
     events, provider = MemoryEvents(), RememberingPush(answer)
     async with working(events, provider):
@@ -168,7 +170,7 @@ async def test_no_more_wake_ups_are_under_way_than_are_allowed() -> None:
 async def test_a_provider_with_a_bug_is_asked_again_and_the_worker_lives() -> None:
     bugs = iter([ZeroDivisionError()])
 
-    async def answer(_: WakeUp) -> Outcome:
+    async def answer(_: WakeUp[UserToken]) -> Outcome:
         for bug in bugs:
             raise bug
         return Delivered()
@@ -208,8 +210,8 @@ async def test_a_subscription_that_breaks_is_opened_again() -> None:
 
 @in_virtual_time
 async def test_what_waits_or_is_under_way_goes_to_the_next_worker() -> None:
-    async def hangs_for_ann(wake_up: WakeUp) -> Outcome:
-        return await never(wake_up) if wake_up.token == token_of(KEY, ANN) else Delivered()
+    async def hangs_for_ann(wake_up: WakeUp[UserToken]) -> Outcome:
+        return await never(wake_up) if wake_up.to == token_of(KEY, ANN) else Delivered()
 
     events, first, second = MemoryEvents(), RememberingPush(hangs_for_ann), RememberingPush()
     async with working(events, first):
@@ -227,7 +229,7 @@ async def test_what_waits_or_is_under_way_goes_to_the_next_worker() -> None:
 
 @in_virtual_time
 async def test_it_is_ready_from_start_to_stop() -> None:
-    worker = Worker(MemoryEvents(), RememberingPush(), clock, KEY)
+    worker = Worker(MemoryEvents(), by_user(RememberingPush()), None, clock, KEY)
     assert worker.not_ready() == "not started"
     await worker.start()
     assert worker.not_ready() == ""
@@ -240,14 +242,14 @@ async def test_it_is_ready_from_start_to_stop() -> None:
 async def test_a_worker_with_a_bug_of_its_own_says_that_it_is_not_ready() -> None:
     """Not silently: whoever looks at /readyz starts it anew."""
 
-    async def again(_: WakeUp) -> Outcome:
+    async def again(_: WakeUp[UserToken]) -> Outcome:
         return RetryAfter()
 
     def broken() -> float:
         raise ZeroDivisionError
 
     events, provider = MemoryEvents(), RememberingPush(again)
-    worker = Worker(events, provider, clock, KEY, chance=broken)
+    worker = Worker(events, by_user(provider), None, clock, KEY, chance=broken)
     await worker.start()
     events.publish(hint(ANN))
     await provider.asked(1)
@@ -258,4 +260,4 @@ async def test_a_worker_with_a_bug_of_its_own_says_that_it_is_not_ready() -> Non
 
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
-        Worker(MemoryEvents(), RememberingPush(), clock, bytes(31))
+        Worker(MemoryEvents(), by_user(RememberingPush()), None, clock, bytes(31))
