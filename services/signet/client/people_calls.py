@@ -2,14 +2,29 @@
 
 import asyncio
 from collections.abc import Sequence
+from enum import StrEnum
 
-from signet.client import sealing
+from signet.client import blocks, own_devices, sealing
 from signet.client.calls import Calls
+from signet.client.device_store import Tx
 from signet.client.errors import refusal
+from signet.client.rest import Json
+from signet.client.store.outgoing import Row
 from signet.core.errors import Code
-from signet.core.ids import UserId
+from signet.core.ids import MessageId, UserId, show, user_id
 from signet.core.limits import MAX_WATCHED
 from signet.e2e import safety_number
+
+
+class ReportReason(StrEnum):
+    """Why somebody is reported, as in keys.proto."""
+
+    SPAM = "spam"
+    HARASSMENT = "harassment"
+    THREAT = "threat"
+    ILLEGAL = "illegal"
+    IMPERSONATION = "impersonation"
+    OTHER = "other"
 
 
 class PeopleCalls(Calls):
@@ -62,7 +77,49 @@ class PeopleCalls(Calls):
         self._engine.set_away(away)
 
     async def block(self, user: UserId) -> None:
-        await self._keys.set_blocked(user, True)
+        """Hear nothing more of somebody. They are not told: what they send is answered as ever."""
+        await self._set_blocked(user, True)
 
     async def unblock(self, user: UserId) -> None:
-        await self._keys.set_blocked(user, False)
+        """Hear of somebody again. What they sent meanwhile is gone."""
+        await self._set_blocked(user, False)
+
+    async def blocked(self) -> list[UserId]:
+        """Whom this account blocks, as the server has it; the other devices have the same."""
+        listed = {user_id(one) for one in (await self._keys.account())["blocked"]}
+        await self._store.run(lambda tx: blocks.replace(tx, listed))
+        return sorted(listed)
+
+    async def report(
+        self,
+        user: UserId,
+        reason: ReportReason,
+        message_ids: Sequence[MessageId] = (),
+        *,
+        messages: int | None = None,
+    ) -> None:
+        """Tell the server's operator of abuse. Nothing of what was written goes with it.
+
+        `message_ids` are those that may be named; `messages`, how many it is about (else as many).
+
+        Raises:
+            SignetError: RATE_LIMITED (so many a day), FORBIDDEN (of oneself), …
+        """
+        count = len(message_ids) if messages is None else messages
+        body: Json = {
+            "user_id": show(user),
+            "reason": reason.value,
+            "messages": count,
+            "message_ids": [show(one) for one in message_ids],
+        }
+        await self._keys.call("POST", "/v1/reports", body)
+
+    async def _set_blocked(self, user: UserId, blocked: bool) -> None:
+        """The server first: it keeps them away from devices that are not asked."""
+        await self._keys.set_blocked(user, blocked)
+
+        def write(tx: Tx) -> list[Row]:
+            blocks.note(tx, user, blocked)
+            return own_devices.tell_blocked(tx, self._me, user, blocked)
+
+        self._engine.queue(await self._store.run(write))
