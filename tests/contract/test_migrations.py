@@ -10,7 +10,8 @@ from sqlalchemy import Connection, insert, inspect
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from signet.adapters.directory_engine import make_engine
-from signet.adapters.directory_sql import SqlDirectory, alembic_config, open_directory
+from signet.adapters.directory_migrations import Migrations
+from signet.adapters.directory_sql import SqlDirectory, open_directory
 from signet.adapters.directory_tables import metadata
 from signet.core.ids import UserId
 from signet.ports.inbox import StoreUnavailable
@@ -91,7 +92,7 @@ async def test_what_was_last_seen_goes_and_the_rest_stays_where_it_is_taken_back
     at = await registered(directory)
     await directory.note_seen([(at.user, 7)])
     async with directory._engine.begin() as connection:
-        await connection.run_sync(lambda tx: command.downgrade(alembic_config(tx), "0002"))
+        await connection.run_sync(lambda tx: command.downgrade(Migrations().config(tx), "0002"))
     await directory.migrate()
     user = (await directory.users([at.user]))[at.user]
     assert (user.last_seen_ms, user.devices) == (0, {1: 4711})

@@ -57,7 +57,11 @@ async def _directory(url: str) -> str:
         after = await directory.revision()
     finally:
         await directory.close()
-    return f"is at {after}" if before == after else f"from {before or 'nothing'} to {after}"
+    done = f"is at {after}" if before == after else f"from {before or 'nothing'} to {after}"
+    made = directory.migrations
+    if made.later and after == made.own[-1]:
+        return f"{done}; {', '.join(made.later)} when the next version comes"
+    return done
 
 
 async def _inbox(url: str) -> str:
