@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -59,6 +60,7 @@ async def people(chat: Messenger, folder: Path, count: int = COUNT) -> AsyncIter
             folder=folder,
             server=chat.rest,
             ledger=ledger,
+            called=f"p{uuid.uuid4().hex[:8]}",  # others were on this messenger before
         )
         try:
             await crowd.enter()

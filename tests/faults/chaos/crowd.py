@@ -110,6 +110,7 @@ class Crowd:
         folder: Path,
         server: str,
         ledger: Ledger,
+        called: str = "person",
     ) -> None:
         self.ledger, self._chance = ledger, random.Random(seed)
         self.friends = friendships(people, self._chance)
@@ -122,7 +123,8 @@ class Crowd:
         for number in range(processes):
             mine = list(range(number, people, processes))
             share = len(mine) / people
-            plan = Plan(mine, str(folder), server, seed + number, rate * share, restarts * share)
+            pace = rate * share, restarts * share
+            plan = Plan(mine, str(folder), server, seed + number, *pace, called)
             self.groups.append(Group(f"people-{number}", plan, self))
 
     async def enter(self) -> None:

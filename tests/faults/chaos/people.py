@@ -28,7 +28,10 @@ BEAT = 0.05  # seconds between two looks at who is to write
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`people` by their number; `rate` is messages a second of all of them; `restarts` as well."""
+    """`people` by their number; `rate` is messages a second of all of them; `restarts` as well.
+
+    `called` begins their user names.
+    """
 
     people: list[int]
     folder: str
@@ -36,6 +39,7 @@ class Plan:
     seed: int
     rate: float
     restarts: float
+    called: str
 
 
 def tell(*record: Any) -> None:
@@ -54,6 +58,7 @@ class Process:
                 Path(plan.folder) / str(index) / "device.db",
                 "grpc" if index % 2 else "websocket",
                 tell,
+                plan.called,
             )
             for index in plan.people
         }

@@ -39,8 +39,11 @@ UNEXPECTED = (DecryptionFailed, IdentityChanged, MessagesExpired, SendFailed)
 class Person:
     """`enter` first; then `write`, `leave` and `come_back`, one after the other."""
 
-    def __init__(self, index: int, store: Path, transport: Transport, tell: Tell) -> None:
+    def __init__(
+        self, index: int, store: Path, transport: Transport, tell: Tell, called: str
+    ) -> None:
         self.index, self.store, self._transport, self._tell = index, store, transport, tell
+        self._name = f"{called}_{index}"
         self._client: Client | None = None
         self._friends: dict[int, UserId] = {}
         self._numbers: dict[int, int] = {}
@@ -60,9 +63,8 @@ class Person:
         return client.user_id
 
     async def _register(self, server: str) -> Client:
-        name = f"person_{self.index}"
         return await Client.register(
-            server=server, store=self.store, user_name=name, transport=self._transport
+            server=server, store=self.store, user_name=self._name, transport=self._transport
         )
 
     async def _until_it_works(self, work: Callable[[], Awaitable[Client]]) -> Client:
