@@ -125,10 +125,6 @@ class MediaCalls(Calls):
         received = self._store.media / "received"
         self._downloads = Downloads(received, self._tickets, transfer, self._env)
 
-    async def _close_media(self) -> None:
-        await self._uploads.close()
-        await self._transfer.close()
-
     async def _ticket_for_large(self, source: Source) -> str:
         """Whether the server takes so much is asked before it is encrypted."""
         if not isinstance(source, Path):

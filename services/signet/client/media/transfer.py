@@ -75,6 +75,10 @@ class Transfer:
         have = await asyncio.to_thread(size_of, to)
         if have == part.size:
             return
+        if have > part.size:  # of a longer part, or damaged
+            await asyncio.to_thread(to.unlink)
+            moved(-have)
+            have = 0
         headers = {"Range": f"bytes={have}-"} if have else {}
         try:
             async with self._http.stream("GET", part.url, headers=headers) as answer:
