@@ -17,7 +17,9 @@ from rich.markup import escape
 from signet.cli.look import console
 from signet.client import (
     IdentityNotTrusted,
+    LinkOver,
     NoAccount,
+    NotALink,
     SendRefused,
     ServerUnreachable,
     StoreFailed,
@@ -67,10 +69,11 @@ _CODES = {
     Code.NOT_FOUND: "check the spelling; people can be found only if they registered and allow it",
     Code.DISPLACED: "another program uses this device; close it, then come back",
     Code.DEVICE_REMOVED: "register again, under another --store",
+    Code.ACCOUNT_DELETED: "register anew, under another --store",
     Code.REGISTRATION_REFUSED: "ask the server's operator for an invitation (signet invite)",
     Code.UNSUPPORTED_VERSION: "update signet",
     Code.LOCKED: "the account has a registration lock: give its PIN with --pin",
-    Code.DEVICE_LIMIT: "remove a device first",
+    Code.DEVICE_LIMIT: "remove a device first: signet devices remove N",
 }
 _RETRIES = {
     Retry.NEVER: "the same again would fail again",
@@ -83,6 +86,8 @@ _CLIENT: dict[type[Exception], tuple[str, str, Exit]] = {
     WrongPassphrase: ("WRONG_PASSPHRASE", "the store needs its own passphrase", Exit.STORE),
     StoreHasAccount: ("STORE_EXISTS", "choose another --store", Exit.STORE),
     NoAccount: ("NO_ACCOUNT", "signet register NAME", Exit.STORE),
+    NotALink: ("NOT_A_LINK", "copy all that the new device shows", Exit.USAGE),
+    LinkOver: ("LINK_OVER", "show a new link: signet link NAME", Exit.REFUSED),
     StoreFailed: ("STORE_FAILED", "is the disk full?", Exit.STORE),
     ServerUnreachable: ("UNREACHABLE", "does it run? start one with: signet run", Exit.UNREACHABLE),
     IdentityNotTrusted: ("IDENTITY_CHANGED", "compare with signet keys PEER", Exit.REFUSED),

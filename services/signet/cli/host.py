@@ -6,11 +6,12 @@ program has it open and answers by its socket.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from signet.cli import control
+from signet.cli import control, life
 from signet.cli.control import Json
+from signet.cli.device_requests import DeviceRequests
 from signet.cli.failures import Exit, Problem
 from signet.cli.shown import event_json
 from signet.cli.stores import Place
@@ -26,6 +27,7 @@ class Host:
     def __init__(self, client: Client, place: Place) -> None:
         self.client = client
         self.place = place
+        self.devices = DeviceRequests(client)
         self._followers: set[asyncio.Queue[Event | None]] = set()
         self._before: list[Event] = []  # what came before anybody followed
         self._stack = AsyncExitStack()
@@ -80,17 +82,37 @@ async def opened(place: Place) -> Client:
     return await Client.open(store=place.file)
 
 
-async def request(place: Place, what: Json) -> AsyncIterator[Json]:
-    """Open the store and do it, or have it done by the program that has the store open."""
+Requests = Callable[[Json], AsyncIterator[Json]]
+
+
+@asynccontextmanager
+async def requests(place: Place) -> AsyncIterator[Requests]:
+    """Open the store for some requests, or have them answered by the program that has it open."""
     try:
         client = await opened(place)
     except StoreInUse:
-        async for answer in control.ask(place.socket, what):
-            yield answer
+        yield lambda what: control.ask(place.socket, what)
         return
     async with Host(client, place) as host:
-        async for answer in perform(host, what):
+        yield lambda what: perform(host, what)
+
+
+async def request(place: Place, what: Json) -> AsyncIterator[Json]:
+    """The same for one."""
+    async with requests(place) as ask:
+        async for answer in ask(what):
             yield answer
+
+
+@asynccontextmanager
+async def asking(place: Place) -> AsyncIterator[Callable[[Json], Awaitable[Json]]]:
+    """The same for requests that have one answer each."""
+    async with requests(place) as ask:
+
+        async def one(what: Json) -> Json:
+            return [answer async for answer in ask(what)][-1]
+
+        yield one
 
 
 async def perform(host: Host, what: Json) -> AsyncIterator[Json]:
@@ -104,6 +126,10 @@ async def perform(host: Host, what: Json) -> AsyncIterator[Json]:
             yield await _send(host, what)
         case "keys":
             yield await _keys(host, what.get("peer"))
+        case done if done in life.DOES:
+            yield await life.perform(host.client, host.find, what)
+        case "devices":
+            yield await host.devices.answer(what)
         case "listen":
             async for event in host.follow():
                 told = await event_json(host.client, event)

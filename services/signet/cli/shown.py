@@ -4,11 +4,13 @@ from typing import Any
 
 from signet.cli.look import short
 from signet.client import (
+    BlockChanged,
     Client,
     ConnectionChanged,
     DecryptionFailed,
     Deleted,
     DeviceAdded,
+    DeviceDropped,
     Edited,
     Event,
     IdentityChanged,
@@ -52,8 +54,13 @@ async def event_json(client: Client, event: Event) -> Json | None:
     match event:
         case MessagesExpired(count=count):
             told = {"event": "expired", "count": count}
+        case BlockChanged(peer=who, blocked=is_blocked):
+            what = "blocked" if is_blocked else "unblocked"
+            told = {"event": what, "who": await name(client, who)}
         case DeviceAdded(device_ids=devices):
             told = {"event": "device_added", "devices": list(devices)}
+        case DeviceDropped(device_ids=devices):
+            told = {"event": "device_dropped", "devices": list(devices)}
         case ConnectionChanged(state=state, code=code):
             told = {"event": "connection", "state": state.value, "code": code.name if code else ""}
     return told

@@ -15,11 +15,13 @@ from signet.cli.failures import problem_of
 from signet.cli.host import Host
 from signet.cli.shown import name
 from signet.client import (
+    BlockChanged,
     ConnectionChanged,
     ConnectionState,
     DecryptionFailed,
     Deleted,
     DeviceAdded,
+    DeviceDropped,
     Edited,
     Event,
     IdentityChanged,
@@ -37,6 +39,7 @@ from signet.client import (
     TypingChanged,
     UpdateNeeded,
 )
+from signet.core.errors import Code
 from signet.core.ids import MessageId, UserId
 
 HISTORY = 200  # messages that a chat starts with
@@ -130,6 +133,8 @@ class Talk:
 
     async def _arrived(self, message: Message) -> None:
         if message.peer != self.peer:
+            if message.outgoing:  # from another device of ours
+                return
             who = await name(self.client, message.peer)
             self.on_news(Told(f"{who} wrote to you: signet chat {who}"))
             return
@@ -154,7 +159,9 @@ class Talk:
             ConnectionState.ONLINE: "",
             ConnectionState.WAITING: f"no server; again in {event.retry_in_s:.0f} s",
             ConnectionState.DISPLACED: "another program uses this device; /quit, then come back",
-            ConnectionState.REMOVED: "this device was removed from the account",
+            ConnectionState.REMOVED: "the account was deleted"
+            if event.code is Code.ACCOUNT_DELETED
+            else "this device was removed from the account",
             ConnectionState.CLOSED: f"closed: {event.code.name}" if event.code else "closed",
         }
         self.online = event.state is ConnectionState.ONLINE
@@ -178,11 +185,16 @@ class Talk:
                 self.on_news(Told(text, "warn"))
             case PeerChanged(peer=self.peer):
                 self.on_news(Told(f"{self.peer_name}'s devices changed"))
+            case BlockChanged(peer=self.peer, blocked=blocked):
+                word = "blocked" if blocked else "unblocked"
+                self.on_news(Told(f"{self.peer_name} is {word}, by another device of yours"))
             case TimerChanged(peer=self.peer, seconds=seconds):
                 self.on_news(Told(_timer(seconds)))
             case DeviceAdded(device_ids=devices):
-                text = f"your account has a new device ({devices[0]}): yours? signet keys"
+                text = f"your account has a new device ({devices[0]}): yours? signet devices"
                 self.on_news(Told(text, "warn"))
+            case DeviceDropped(device_ids=devices):
+                self.on_news(Told(f"device {devices[0]} is not of your account any more"))
             case MessagesExpired(count=count):
                 text = f"{count or 'some'} messages were not fetched in time and are gone"
                 self.on_news(Told(text, "warn"))
