@@ -137,6 +137,7 @@ class Standalone:
             users,
             presence,
             events,
+            groups=directory,
             shards=settings.shards,
             alone=True,
             lease_s=math.inf,

@@ -13,6 +13,7 @@ from signet.adapters.blobs_filesystem import FilesystemBlobs
 from signet.adapters.directory_sql import SqlDirectory, open_directory
 from signet.adapters.open import BLOBS_PATH
 from signet.adapters.rate_limits import MemoryRateLimits
+from signet.core.groups import GroupId
 from signet.core.ids import DeviceId, UserId
 from signet.keys.config import KeysConfig
 from signet.keys.login import Proof
@@ -45,6 +46,7 @@ class Told:
 
     changes: list[UserId] = field(default_factory=list)
     replacements: list[tuple[UserId, tuple[int, ...]]] = field(default_factory=list)
+    groups: list[GroupId] = field(default_factory=list)
     low: list[tuple[DeviceId, int, int]] = field(default_factory=list)
     audit: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -59,6 +61,10 @@ class Told:
     async def replaced(self, user: UserId, dropped_devices: Sequence[int]) -> None:
         self._reach()
         self.replacements.append((user, tuple(dropped_devices)))
+
+    async def group_changed(self, group: GroupId) -> None:
+        self._reach()
+        self.groups.append(group)
 
     async def keys_low(self, user: UserId, device: int, pre_keys: int, kyber_pre_keys: int) -> None:
         self._reach()

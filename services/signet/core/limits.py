@@ -86,8 +86,8 @@ GROUP_RETRY_AFTER = 5.0  # what clients are told then
 # Copies that one call to the owner of a members' shard brings. Raise: fewer, longer calls.
 GROUP_COPIES = 64
 SHARED_COPIES = 1_000  # of a call for members that are in memory in the same router
-# How long an owner of members' shards takes for such a call; of what is not durable then it says so.
-# Raise: a shard that is slow delays the answer for others of the same call.
+# How long an owner of members' shards takes for such a call; of what is not durable then, it says
+# so. Raise: a shard that is slow delays the answer for others of the same call.
 GROUP_PATIENCE = 1.0
 # Groups in an owner's memory. Lower: more reads of the directory.
 REMEMBERED_GROUPS = 20_000
@@ -97,8 +97,10 @@ HOLD_ANSWERS = 3.0
 # Sender keys that a client puts into one GroupSend: about 2.2 KiB each with a first message's keys.
 # Raise: over MAX_FRAME. Lower: more sends before the first message of a large group.
 GROUP_KEYS = 180
-# Changes of a group in one answer of keys.
-GROUP_CHANGES_PAGE = 100
+# Changes of a group in one answer of keys, and bytes of one: a hundred members, or a profile.
+GROUP_CHANGES_PAGE = 16
+MAX_GROUP_RECORD = 24 * KIB  # with GROUP_CHANGES_PAGE
+GROUP_CHANGES_AN_HOUR = 300  # that one account makes, of all its groups
 
 # --- Streams ----------------------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ class KeysConfig:
     full_bundles_an_hour: int = limits.FULL_BUNDLES_AN_HOUR
     links_an_hour: int = limits.LINKS_AN_HOUR
     link_calls_a_minute: int = limits.LINK_CALLS_A_MINUTE
+    group_changes_an_hour: int = limits.GROUP_CHANGES_AN_HOUR
     idle_device_days: int = limits.IDLE_DEVICE_DAYS
 
     media_bytes: int = limits.MAX_BLOB

@@ -4,30 +4,27 @@ At once after the change; and again and again, also after a restart, until they 
 or a race between processes makes it twice, never less than once.
 """
 
-import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import structlog
 
 from signet.core.ids import UserId
-from signet.core.limits import TELL_AGAIN
+from signet.keys.retelling import AWAY, Retelling
 from signet.ports.inbox import StoreUnavailable
 from signet.ports.telling import Telling, Untold
 from signet.ports.users import UserChanges
 
 log = structlog.get_logger()
 
-# What telling may raise: owners of shards are away, or the store that they read is.
-AWAY = (OSError, TimeoutError, StoreUnavailable)
+__all__ = ["AWAY", "Outbox"]
 
 
-@dataclass(slots=True)
-class Outbox:
+class Outbox(Retelling[Untold]):
     """One for a service."""
 
-    directory: Telling
-    changes: UserChanges
-    _seen: set[Untold] = field(default_factory=set)
+    def __init__(self, directory: Telling, changes: UserChanges) -> None:
+        super().__init__()
+        self.directory, self.changes = directory, changes
 
     async def tell(self, user: UserId) -> None:
         """Tell what is untold of one user; what cannot be told now stays for `run`."""
@@ -37,30 +34,11 @@ class Outbox:
         except StoreUnavailable:
             log.warning("what is untold of a user could not be read")
 
-    async def run(self, every_s: float = TELL_AGAIN) -> None:
-        """Tell what is left from before, and then what is left each time, until it is cancelled."""
-        fresh = True
-        while True:
-            try:
-                await self.catch_up(fresh=fresh)
-            except Exception as error:  # a bug that shall not leave everybody else untold
-                log.error("telling what is untold failed", exc_info=error)
-            fresh = False
-            await asyncio.sleep(every_s)
+    async def _untold(self) -> Sequence[Untold]:
+        return await self.directory.untold()
 
-    async def catch_up(self, *, fresh: bool = False) -> None:
-        """Tell what was untold the last time and still is; `fresh`: also what is new.
-
-        What is new is being told by whoever made it.
-        """
-        try:
-            found = set(await self.directory.untold())
-        except StoreUnavailable:
-            return
-        late = found if fresh else found & self._seen
-        for change in sorted(late, key=lambda one: (one.user, one.version)):
-            await self._tell(change)
-        self._seen = found
+    def _order(self, change: Untold) -> tuple[bytes, int]:
+        return change.user, change.version
 
     async def _tell(self, change: Untold) -> None:
         try:

@@ -7,6 +7,7 @@ from typing import ParamSpec, TypeVar
 from signet.core.errors import Code, SignetError
 from signet.core.limits import STORE_RETRY_AFTER
 from signet.ports import directory as port
+from signet.ports.groups import TooManyGroups
 from signet.ports.inbox import StoreUnavailable
 from signet.ports.linking import LinkTaken, NoSuchLink
 from signet.ports.pre_keys import KeyIdReused
@@ -20,6 +21,7 @@ _CODES: dict[type[Exception], tuple[Code, str]] = {
     port.TooManyDevices: (Code.DEVICE_LIMIT, ""),
     NoSuchLink: (Code.NOT_FOUND, "no such link, or its time is over"),
     LinkTaken: (Code.FORBIDDEN, "the link is another's, or not so far yet"),
+    TooManyGroups: (Code.FORBIDDEN, "somebody is in so many groups that they join no other"),
     port.TooManyBlocked: (Code.FORBIDDEN, "so many people cannot be blocked"),
     port.AdmissionSpent: (Code.REGISTRATION_REFUSED, "unknown, used or over"),
     port.PersonKnown: (Code.REGISTRATION_REFUSED, "this person has an account; recover it"),

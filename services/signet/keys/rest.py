@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from signet.core.errors import Code, SignetError
 from signet.core.limits import MAX_BODY
+from signet.keys.rest_groups import group_routes
 from signet.keys.rest_life import life_routes
 from signet.keys.rest_linking import linking_routes
 from signet.keys.rest_media import media_routes
@@ -42,6 +43,7 @@ def create_app(keys: Keys) -> FastAPI:
     app.include_router(linking_routes(keys))
     app.include_router(life_routes(keys))
     app.include_router(media_routes(keys))
+    app.include_router(group_routes(keys))
     handle_problems(app)
     app.add_middleware(_Outermost)
     _leave_out_what_is_never_answered(app)

@@ -9,6 +9,7 @@ import uvicorn
 from grpc import aio
 
 from signet.core.limits import MAX_BODY
+from signet.keys.grpc_groups import add_groups
 from signet.keys.grpc_media import add_media
 from signet.keys.grpc_server import add_keys
 from signet.keys.media_door import with_door
@@ -70,6 +71,7 @@ class KeysServer:
         self.grpc: Address | None = None
         add_keys(self._grpc_server, keys, self._proxies)
         add_media(self._grpc_server, keys)
+        add_groups(self._grpc_server, keys)
 
     async def start(self) -> None:
         """Read the signing keys, then listen; `rest` and `grpc` then say where.
@@ -102,6 +104,7 @@ class KeysServer:
             await self._start_grpc()
         self._running = [
             asyncio.create_task(self._keys.outbox.run(), name="keys-outbox"),
+            asyncio.create_task(self._keys.group_outbox.run(), name="keys-group-outbox"),
             asyncio.create_task(self._keys.devices.run(), name="keys-idle-devices"),
             asyncio.create_task(self._keys.media.run(), name="keys-media"),
         ]

@@ -14,6 +14,8 @@ from signet.keys.bundles import PreKeyBundles
 from signet.keys.config import Clock, KeysConfig, Randomness
 from signet.keys.devices import DeviceLife
 from signet.keys.export import Exports
+from signet.keys.group_outbox import GroupOutbox
+from signet.keys.groups import Groups
 from signet.keys.life import AccountLife
 from signet.keys.linking import Links
 from signet.keys.login import Logins
@@ -74,11 +76,11 @@ class Keys:
         self.links = Links(parts)
         self.devices = DeviceLife(parts)
         self.life = AccountLife(parts)
-        self.reports = Reports(parts)
-        self.life = AccountLife(parts)
         self.exports = Exports(parts, changes)
         self.reports = Reports(parts)
         self.media = Media(parts, blobs)
+        self.group_outbox = GroupOutbox(directory, changes)
+        self.groups = Groups(parts, self.group_outbox)
         self._parts = parts
 
     def announce(self, websocket: str, grpc: str) -> None:

@@ -19,6 +19,7 @@ from typing import Protocol
 
 from signet.core.ids import DeviceId, UserId
 from signet.ports.account_life import IdentityAndRows
+from signet.ports.groups import GroupStore
 from signet.ports.linking import Linking, OwnDevices
 from signet.ports.pre_keys import KeyUpload, PreKeys
 from signet.ports.push_registrations import PushRegistrations
@@ -345,6 +346,7 @@ class Directory(
     Proofs,
     Relations,
     PushRegistrations,
+    GroupStore,
     Protocol,
 ):
     """All of it, in one store, so that what belongs together is one transaction."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from signet.core.ids import UserId
+from signet.ports.groups import GroupChanges
 from signet.ports.presence import Seen
 from signet.ports.users import UserChanges
 
@@ -41,5 +42,5 @@ class Holdings(Protocol):
         ...
 
 
-class Owners(UserChanges, Holdings, Protocol):
+class Owners(UserChanges, GroupChanges, Holdings, Protocol):
     """What keys asks of owners: it tells them of changes, and hears what they hold."""

@@ -21,14 +21,16 @@ async def build(pod: Pod) -> Running:
     settings, stores = pod.settings, pod.stores
     peers = OwnerChannels(pod.members, settings.shards, pod.channels)
     pod.stack.push_async_callback(peers.close)
+    directory = await stores.directory()
     router = Router(
         stores.inbox(),
-        DirectoryUsers(await stores.directory()),
+        DirectoryUsers(directory),
         stores.presence(),
         stores.events(),
         name=pod.name,
         members=pod.members,
         peers=peers,
+        groups=directory,
         shards=settings.shards,
         lost=pod.lost,
         incarnation=pod.incarnation,
