@@ -2,7 +2,7 @@
 
 It judges changes by the rules that servers and clients share, numbers what is written, and hands
 each member's device its copy. Faults: `listener` (a device that is none of a member's gets
-all), `refuse_group_next`, `drop_keys` (so many sender keys are lost on the way), `hold_group`.
+all), `refuse_group_next`, `drop_next_key_for` (a user's next sender key is lost on the way).
 """
 
 import base64
@@ -44,8 +44,9 @@ class SmallGroups(SmallServer):
         self.logs: dict[GroupId, Log] = {}
         self.group_sends: list[pb.GroupSend] = []  # every try that reached the server
         self.listener: Device | None = None  # gets a copy of everything, against the rules
-        self.drop_keys = 0
+        self.drop_next_key_for: set[bytes] = set()
         self.refuse_group_next: list[Code] = []
+        self.bodies: list[bytes] = []  # of all that clients asked: addresses and what was in them
         self._group_next: dict[tuple[bytes, int, bytes], int] = defaultdict(lambda: 1)
         self._group_taken: dict[tuple[bytes, int, bytes], bytes] = {}
 
@@ -61,6 +62,7 @@ class SmallGroups(SmallServer):
 
     def _rest(self, request: httpx.Request) -> httpx.Response:
         self._query = parse_qs(request.url.query.decode())
+        self.bodies.append(str(request.url).encode() + request.content)
         return super()._rest(request)
 
     def _change(self, _: Device, body: Json) -> httpx.Response:
@@ -187,8 +189,8 @@ class SmallGroups(SmallServer):
             if device is sender:
                 copy.group_message.content = b""
             key = (keys or {}).get((device.user, device.id))
-            if key is not None and self.drop_keys:
-                self.drop_keys -= 1
+            if key is not None and device.user in self.drop_next_key_for:
+                self.drop_next_key_for.discard(device.user)
             elif key is not None:
                 copy.group_message.key.CopyFrom(key)
             self.push(device, copy)

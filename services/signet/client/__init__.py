@@ -10,12 +10,14 @@ from signet.client.errors import (
     IdentityNotTrusted,
     LinkOver,
     NoAccount,
+    NotAGroupLink,
     NotALink,
     SendRefused,
     ServerUnreachable,
     StoreFailed,
     StoreHasAccount,
     StoreInUse,
+    UnknownGroup,
     UnknownMessage,
     WrongPassphrase,
 )
@@ -29,6 +31,11 @@ from signet.client.events import (
     DeviceDropped,
     Edited,
     Event,
+    GroupAction,
+    GroupChanged,
+    GroupDistrusted,
+    GroupMessagesMissing,
+    GroupReceipts,
     IdentityChanged,
     Kept,
     Kind,
@@ -47,11 +54,13 @@ from signet.client.events import (
     TypingChanged,
     UpdateNeeded,
 )
+from signet.client.groups.summary import Group, GroupMember
 from signet.client.letting_in import DeviceRequest
 from signet.client.linking import Linking
 from signet.client.media.attachment import Attachment
 from signet.client.media.progress import Progress
 from signet.client.people_calls import ReportReason
+from signet.core.groups import GroupId
 
 __all__ = [
     "Attachment",
@@ -73,6 +82,14 @@ __all__ = [
     "Edited",
     "Environment",
     "Event",
+    "Group",
+    "GroupAction",
+    "GroupChanged",
+    "GroupDistrusted",
+    "GroupId",
+    "GroupMember",
+    "GroupMessagesMissing",
+    "GroupReceipts",
     "IdentityChanged",
     "IdentityNotTrusted",
     "Kept",
@@ -85,6 +102,7 @@ __all__ = [
     "MessageSynced",
     "MessagesExpired",
     "NoAccount",
+    "NotAGroupLink",
     "NotALink",
     "Online",
     "PeerChanged",
@@ -103,6 +121,7 @@ __all__ = [
     "TimerChanged",
     "Transport",
     "TypingChanged",
+    "UnknownGroup",
     "UnknownMessage",
     "UpdateNeeded",
     "WrongPassphrase",

@@ -136,7 +136,7 @@ class GroupCalls(Calls):
         """
         link = GroupLink.from_url(url)
         for _ in range(_TRIES):
-            known = await self._look(link)
+            known = await self._seen_by(link)
             if self.user_id not in known.members:
                 record = self._write(known, Join(), link)
                 try:
@@ -263,7 +263,7 @@ class GroupCalls(Calls):
                     self._group_news.clear()
                     await self._group_news.wait()
 
-    async def _look(self, link: GroupLink) -> Membership:
+    async def _seen_by(self, link: GroupLink) -> Membership:
         """The group as its chain shows it to those who have the link; verified."""
         proof = link.key().sign(looked(link.group, self.user_id))
         records = await self._engine.groups.directory.changes(link.group, 0, proof)

@@ -128,3 +128,7 @@ class GroupWork:
         outcome = Outcome()
         show_held(tx, self._me, outcome)
         return self._kept(tx, outcome)
+
+
+def _next_release(tx: Tx) -> float | None:
+    return tx.group_lines.next_release()
