@@ -14,10 +14,14 @@ from tests.support.known_users import KnownUsers
 
 @dataclass
 class KnownGroups:
-    """Changes are stored with their steps, which are `told` when the owner has them."""
+    """Changes are stored with their steps, which are `told` when the owner has them.
+
+    `history` are a group's members after each version, from 0.
+    """
 
     users: KnownUsers
     views_of: dict[GroupId, GroupView] = field(default_factory=dict)
+    history: dict[GroupId, list[tuple[UserId, ...]]] = field(default_factory=dict)
     reads: int = 0
 
     async def views(self, groups: Sequence[GroupId]) -> dict[GroupId, GroupView]:
@@ -32,6 +36,7 @@ class KnownGroups:
         step = Step(version, b"change %d" % version, to)
         steps = (*before.steps, step)
         self.views_of[group] = GroupView(group, version, version, members, steps)
+        self.history.setdefault(group, [()]).append(members)
         return step
 
     def rename(self, group: GroupId) -> Step:
@@ -40,6 +45,7 @@ class KnownGroups:
         version = before.version + 1
         step = Step(version, b"change %d" % version, before.members)
         self.views_of[group] = replace(before, version=version, steps=(*before.steps, step))
+        self.history[group].append(before.members)
         return step
 
     def told(self, group: GroupId, version: int) -> None:
