@@ -104,7 +104,7 @@ class SmallGroups(SmallServer):
             return True
         if "link_proof" not in self._query or not log.group.link:
             return False
-        proof = base64.b64decode(self._query["link_proof"][0])
+        proof = bytes.fromhex(self._query["link_proof"][0])
         try:
             public = Ed25519PublicKey.from_public_bytes(log.group.link)
             public.verify(proof, looked(log.group.group, UserId(device.user)))

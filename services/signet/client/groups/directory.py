@@ -28,7 +28,7 @@ class GroupDirectory:
         while True:
             asked = {"after": str(after + len(found))}
             if link_proof:
-                asked["link_proof"] = b64(link_proof)
+                asked["link_proof"] = link_proof.hex()
             path = f"/v1/groups/{show(group)}/changes?{urlencode(asked)}"
             answer = await self._keys.call("GET", path)
             found += [unb64(record) for record in answer.get("records", [])]
