@@ -56,6 +56,11 @@ class Sight:
             if int(pod.rpartition("-")[2]) >= sample.replicas and streams.open
         ]
 
+    def took(self, replicas: int) -> float:
+        """Seconds from the first look until the StatefulSet had so many."""
+        there = next(sample.at for sample in self.samples if sample.replicas == replicas)
+        return there - self.samples[0].at
+
     def most_opened(self, window_s: float) -> float:
         """Streams a second that were opened at all gateways together, over the worst window.
 
