@@ -35,11 +35,11 @@ class LifeCalls(Calls):
             await self._pause()
             account = self._me.account
             try:
-                account = await self._change()
+                account = await self._take_new_identity()
             finally:
                 await self._go_on(account)
 
-    async def _change(self) -> Account:
+    async def _take_new_identity(self) -> Account:
         me = self._me
         change: Change = await self._store.run(lambda tx: identity_change.prepare(tx, me))
         try:
