@@ -44,7 +44,8 @@ class PlainChat:
             following.cancel()
 
     async def _sent(self) -> None:
-        """The input ended: wait a little for the first tick of what was written."""
+        """The input ended: wait for files, and a little for the first tick of what was written."""
+        await self._talk.transfers_end()
         own = [m for m in self._talk.messages.values() if m.outgoing and m.status is Status.PENDING]
         try:
             async with asyncio.timeout(LEAVES_AFTER):

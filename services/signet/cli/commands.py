@@ -10,6 +10,8 @@ HELP = (
     ),
     ("/edit TEXT", "change what you wrote last"),
     ("/delete", "take back what you wrote last"),
+    ("/file PATH TEXT", "send a file, with a text or without; quote a path that has spaces"),
+    ("/save PATH", "keep the file that they sent last; /save 2 PATH the one before; without: here"),
     ("/timer 60", "messages disappear so many seconds after they were read; 0: never"),
     ("/safety", "the safety number: compare it with theirs, then /verify"),
     ("/consent", "take their new identity key, after comparing"),
@@ -45,6 +47,20 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class SendFile:
+    path: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """`which` counts their messages with files from the last, 1. '' is the current folder."""
+
+    path: str
+    which: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Timer:
     seconds: int
 
@@ -56,7 +72,7 @@ class Plain:
     name: str
 
 
-Command = Say | React | Edit | Timer | Plain
+Command = Say | React | Edit | SendFile | Save | Timer | Plain
 _PLAIN = {"delete", "safety", "verify", "consent", "block", "unblock", "help", "quit"}
 
 
@@ -88,6 +104,12 @@ def _with_arguments(name: str, rest: str) -> Command:
             return React(emoji, count)
         case "edit":
             return Edit(_needed(rest, "/edit TEXT"))
+        case "file":
+            path, text = _quoted(_needed(rest, "/file PATH TEXT"))
+            return SendFile(path, text)
+        case "save":
+            which, path = _counted(rest) if " " in rest else _only_count(rest)
+            return Save(_quoted(path)[0] if path[:1] in "\"'" else path, which)
         case "timer":
             if not rest.isdecimal():
                 raise NotUnderstood("/timer SECONDS, as in /timer 60")
@@ -102,6 +124,21 @@ def _counted(rest: str) -> tuple[int, str]:
     if first.isdecimal() and int(first) > 0 and after.strip():
         return int(first), after.strip()
     return 1, rest
+
+
+def _only_count(rest: str) -> tuple[int, str]:
+    """`2` → (2, ''); `PATH` → (1, PATH)."""
+    return (int(rest), "") if rest.isdecimal() and int(rest) > 0 else (1, rest)
+
+
+def _quoted(rest: str) -> tuple[str, str]:
+    """`"A PATH" TEXT` → (A PATH, TEXT); `PATH TEXT` → (PATH, TEXT)."""
+    for quote in "\"'":
+        if rest.startswith(quote) and quote in rest[1:]:
+            path, _, text = rest[1:].partition(quote)
+            return path, text.strip()
+    path, _, text = rest.partition(" ")
+    return path, text.strip()
 
 
 def _needed(text: str, usage: str) -> str:

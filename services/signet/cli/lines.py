@@ -2,7 +2,7 @@
 
 from rich.markup import escape
 
-from signet.cli import look
+from signet.cli import files, look
 from signet.client import Kind, Message
 from signet.core.ids import UserId
 
@@ -20,12 +20,15 @@ def body(message: Message) -> str:
     parts = []
     if message.quote:
         parts.append(f"[quiet]↪ “{escape(message.quote)}”[/]")
+    for attachment in message.attachments:
+        what = f"{files.name_of(attachment)}, {look.size(attachment.size)}"
+        parts.append(f"[copy]▣ {escape(what)}[/]")
     parts.append(escape(message.text))
     if message.edited:
         parts.append("[quiet](edited)[/]")
     if message.reactions:
         parts.append(" ".join(escape(emoji) for _, emoji in message.reactions))
-    return " ".join(parts)
+    return " ".join(filter(None, parts))
 
 
 def line(message: Message, own: UserId, own_name: str, peer_name: str) -> str:

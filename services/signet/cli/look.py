@@ -85,6 +85,14 @@ def presence(status: Online, last_seen_ms: int, now_ms: int) -> str:
     return f"last seen {ago(now_ms - last_seen_ms)}" if last_seen_ms else "offline"
 
 
+def size(count: int) -> str:
+    """A number of bytes in a person's words."""
+    for unit, word in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {word}"
+    return f"{count} bytes"
+
+
 def ago(elapsed_ms: int) -> str:
     """A length of time in a person's words."""
     seconds = max(0, elapsed_ms // 1000)

@@ -9,7 +9,9 @@ from signet.cli.commands import (
     NotUnderstood,
     Plain,
     React,
+    Save,
     Say,
+    SendFile,
     Timer,
     parse,
 )
@@ -28,6 +30,14 @@ from signet.cli.commands import (
         ("/react 3 👍", React("👍", 3)),
         ("/react", React("")),
         ("/edit better", Edit("better")),
+        ("/file a.jpg", SendFile("a.jpg")),
+        ("/file a.jpg look at this", SendFile("a.jpg", "look at this")),
+        ('/file "my pictures/a b.jpg" look', SendFile("my pictures/a b.jpg", "look")),
+        ("/save", Save("")),
+        ("/save 2", Save("", 2)),
+        ("/save there", Save("there")),
+        ("/save 2 over there", Save("over there", 2)),
+        ("/save 'over there'", Save("over there")),
         ("/timer 60", Timer(60)),
         ("/timer 0", Timer(0)),
         ("/quit", Plain("quit")),
@@ -41,7 +51,13 @@ def test_a_line_is_text_or_a_command(line: str, command: Command | None) -> None
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [("/dance", "/help"), ("/edit", "/edit TEXT"), ("/reply", "/reply"), ("/timer soon", "/timer")],
+    [
+        ("/dance", "/help"),
+        ("/edit", "/edit TEXT"),
+        ("/file", "/file PATH"),
+        ("/reply", "/reply"),
+        ("/timer soon", "/timer"),
+    ],
 )
 def test_what_is_not_understood_says_what_is(line: str, said: str) -> None:
     with pytest.raises(NotUnderstood, match=said):
