@@ -137,25 +137,6 @@ class KeysServicer(keys_pb2_grpc.KeysServicer):
         return pb.Reported()
 
     @_answers
-    async def DeleteAccount(
-        self, request: pb.DeleteAccountRequest, context: Context
-    ) -> pb.DeletedAccount:
-        caller = await self._caller(context)
-        await self._keys.life.delete(caller, Consent(request.nonce, request.signature))
-        return pb.DeletedAccount()
-
-    @_answers
-    async def ChangeIdentity(self, request: pb.ChangeIdentityRequest, context: Context) -> pb.Token:
-        caller, change = await self._caller(context), convert.identity_change(request)
-        return convert.token(await self._keys.life.change_identity(caller, change))
-
-    @_answers
-    async def Report(self, request: pb.ReportRequest, context: Context) -> pb.Reported:
-        caller = await self._caller(context)
-        await self._keys.reports.take(caller, convert.report(request))
-        return pb.Reported()
-
-    @_answers
     async def RenameDevice(self, request: pb.RenameDeviceRequest, context: Context) -> pb.Account:
         caller, accounts = await self._caller(context), self._keys.accounts
         return convert.account(
