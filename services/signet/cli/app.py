@@ -11,6 +11,7 @@ COMMANDS = {
     "chat": "signet.cli.chat",
     "send": "signet.cli.send",
     "listen": "signet.cli.listen",
+    "group": "signet.cli.group",
     "keys": "signet.cli.keys",
     "devices": "signet.cli.devices",
     "link": "signet.cli.link",

@@ -19,17 +19,19 @@ def chat(
     peer: Peer,
     name: As = None,
     store: Store = None,
+    group: Annotated[bool, typer.Option("--group", help="With a group of that name.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a screen.")] = False,
 ) -> None:
-    """Talk with somebody: fills the terminal; in pipes, and with --plain, lines."""
+    """Talk with somebody, or a group: fills the terminal; in pipes, and with --plain, lines."""
     with explained():
-        asyncio.run(_chat(stores.place(name, store), peer, plain or not look.is_terminal()))
+        where = stores.place(name, store)
+        asyncio.run(_chat(where, peer, group, plain or not look.is_terminal()))
 
 
-async def _chat(place: Place, peer: str, plain: bool) -> None:
+async def _chat(place: Place, peer: str, group: bool, plain: bool) -> None:
     client = await opened(place)
     async with Host(client, place) as host:
-        talk = Talk(host, await host.find(peer), peer)
+        talk = Talk(host, await host.find_conversation(peer, group=group), peer)
         if plain:
             await PlainChat(talk).run()
         else:

@@ -73,7 +73,7 @@ class PlainChat:
             self._out.print(f"  {mark} {lines.body(message)}")
         else:
             own, own_name = self._talk.client.user_id, self._talk.client.user_name
-            self._out.print(lines.line(message, own, own_name, self._talk.peer_name))
+            self._out.print(lines.line(message, own, own_name, self._talk.who(message)))
 
     def _status_changed(self) -> None:
         talk = self._talk

@@ -81,7 +81,8 @@ class ChatScreen(App[None]):
             self._add(Line(look.styled(f"[{news.style}]{escape(news.text)}[/]")))
             return
         own, own_name = self._talk.client.user_id, self._talk.client.user_name
-        text = look.styled(lines.line(news, own, own_name, self._talk.peer_name))
+        who, counts = self._talk.who(news), self._talk.counts.get(news.id, "")
+        text = look.styled(lines.line(news, own, own_name, who, counts))
         if known := self._lines.get(news.id):
             known.update(text)
         else:

@@ -16,15 +16,19 @@ from rich.markup import escape
 
 from signet.cli.look import console
 from signet.client import (
+    AttachmentDamaged,
+    AttachmentGone,
     IdentityNotTrusted,
     LinkOver,
     NoAccount,
+    NotAGroupLink,
     NotALink,
     SendRefused,
     ServerUnreachable,
     StoreFailed,
     StoreHasAccount,
     StoreInUse,
+    UnknownGroup,
     UnknownMessage,
     WrongPassphrase,
 )
@@ -73,6 +77,11 @@ _CODES = {
     Code.REGISTRATION_REFUSED: "ask the server's operator for an invitation (signet invite)",
     Code.UNSUPPORTED_VERSION: "update signet",
     Code.LOCKED: "the account has a registration lock: give its PIN with --pin",
+    Code.MEDIA_TOO_LARGE: "send a smaller one, or in pieces",
+    Code.GROUP_CHANGED: "somebody else changed the group; try again",
+    Code.GROUP_FULL: "a group has at most 100 members",
+    Code.LAST_ADMINISTRATOR: "make somebody else an administrator first: signet group admin",
+    Code.NOT_A_MEMBER: "ask an administrator to add you",
     Code.DEVICE_LIMIT: "remove a device first: signet devices remove N",
 }
 _RETRIES = {
@@ -86,11 +95,15 @@ _CLIENT: dict[type[Exception], tuple[str, str, Exit]] = {
     WrongPassphrase: ("WRONG_PASSPHRASE", "the store needs its own passphrase", Exit.STORE),
     StoreHasAccount: ("STORE_EXISTS", "choose another --store", Exit.STORE),
     NoAccount: ("NO_ACCOUNT", "signet register NAME", Exit.STORE),
+    NotAGroupLink: ("NOT_A_GROUP_LINK", "copy all of the link, and quote it", Exit.USAGE),
+    UnknownGroup: ("UNKNOWN_GROUP", "signet group list shows those you are in", Exit.USAGE),
     NotALink: ("NOT_A_LINK", "copy all that the new device shows", Exit.USAGE),
     LinkOver: ("LINK_OVER", "show a new link: signet link NAME", Exit.REFUSED),
     StoreFailed: ("STORE_FAILED", "is the disk full?", Exit.STORE),
     ServerUnreachable: ("UNREACHABLE", "does it run? start one with: signet run", Exit.UNREACHABLE),
     IdentityNotTrusted: ("IDENTITY_CHANGED", "compare with signet keys PEER", Exit.REFUSED),
+    AttachmentDamaged: ("ATTACHMENT_DAMAGED", "ask for it again", Exit.REFUSED),
+    AttachmentGone: ("ATTACHMENT_GONE", "ask for it again", Exit.REFUSED),
     UnknownMessage: ("UNKNOWN_MESSAGE", "there is no such message here", Exit.USAGE),
 }
 

@@ -8,15 +8,26 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
-from signet.cli import control, life
+from signet.cli import control, files, groups, life
 from signet.cli.control import Json
 from signet.cli.device_requests import DeviceRequests
 from signet.cli.failures import Exit, Problem
 from signet.cli.shown import event_json
 from signet.cli.stores import Place
-from signet.client import Client, Event, Kept, Message, Status, StoreInUse
-from signet.core.ids import UserId, show
+from signet.client import (
+    Client,
+    Event,
+    Kept,
+    Message,
+    MessageReceived,
+    Progress,
+    Status,
+    StoreInUse,
+)
+from signet.core.errors import SignetError
+from signet.core.ids import MessageId, UserId, show
 
 HAS_TIME = 10.0  # seconds that a command waits for the server before it says "kept for later"
 
@@ -76,6 +87,20 @@ class Host:
         """Raises NotFound, ServerUnreachable."""
         return await self.client.find(name)
 
+    async def find_conversation(self, name: str, *, group: bool) -> UserId:
+        """A person; or a group, where one is asked for, or nobody has that name.
+
+        Raises NotFound, ServerUnreachable, Problem.
+        """
+        if group:
+            return UserId(await groups.find(self.client, name))
+        try:
+            return await self.find(name)
+        except SignetError:
+            if any(one.name == name for one in await self.client.groups()):
+                return UserId(await groups.find(self.client, name))
+            raise
+
 
 async def opened(place: Place) -> Client:
     """Open the store of a place. Raises StoreInUse, WrongPassphrase, NoAccount."""
@@ -122,6 +147,9 @@ async def perform(host: Host, what: Json) -> AsyncIterator[Json]:
         Problem, SignetError, ClientError: it cannot be done.
     """
     match what.get("do"):
+        case "send" if what.get("file"):
+            async for step in _send_file(host, what):
+                yield step
         case "send":
             yield await _send(host, what)
         case "keys":
@@ -130,10 +158,15 @@ async def perform(host: Host, what: Json) -> AsyncIterator[Json]:
             yield await life.perform(host.client, host.find, what)
         case "devices":
             yield await host.devices.answer(what)
+        case "group":
+            yield await groups.perform(host.client, host.find, what)
         case "listen":
             async for event in host.follow():
                 told = await event_json(host.client, event)
                 if told is not None:
+                    if isinstance(event, MessageReceived) and what.get("save"):
+                        folder = Path(what["save"])
+                        told |= await files.save(host.client, event.message, folder)
                     yield told
         case other:
             text = f"the program that has the store open does not know {other!r}"
@@ -141,13 +174,29 @@ async def perform(host: Host, what: Json) -> AsyncIterator[Json]:
 
 
 async def _send(host: Host, what: Json) -> Json:
-    to = await host.find(what["to"])
+    to = await host.find_conversation(what["to"], group=bool(what.get("to_group")))
     message = await host.client.send(to, what["text"])
     until = Status.DELIVERED if what.get("delivered") else Status.SENT
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(what.get("wait", HAS_TIME)):
             await host.client.wait_status(message.id, until)
     return sent_json(await host.client.message(message.id), what["to"])
+
+
+async def _send_file(host: Host, what: Json) -> AsyncIterator[Json]:
+    """`{"done", "total"}` as it goes, and in the end what became of the message."""
+    client = host.client
+    to = await host.find_conversation(what["to"], group=bool(what.get("to_group")))
+    until = Status.DELIVERED if what.get("delivered") else Status.SENT
+    patience = what.get("wait", HAS_TIME)
+    steps = files.send(client, to, Path(what["file"]), what["text"], until=until, patience=patience)
+    message_id = b""
+    async for step in steps:
+        if isinstance(step, Progress):
+            yield {"done": step.done, "total": step.total}
+        else:
+            message_id = step
+    yield sent_json(await client.message(MessageId(message_id)), what["to"])
 
 
 def sent_json(message: Message, to: str) -> Json:

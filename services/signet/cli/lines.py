@@ -31,9 +31,10 @@ def body(message: Message) -> str:
     return " ".join(filter(None, parts))
 
 
-def line(message: Message, own: UserId, own_name: str, peer_name: str) -> str:
-    """Time, who, text, and the ticks of one's own."""
+def line(message: Message, own: UserId, own_name: str, peer_name: str, counts: str = "") -> str:
+    """Time, who, text, and the ticks of one's own; `counts` says how many of a group have it."""
     time = f"[quiet]{look.clock(message.received_ms)}[/]"
     if message.author == own:
-        return f"{time} [me]{escape(own_name)}[/]  {body(message)}  {look.tick(message.status)}"
+        ticks = look.tick(message.status) + counts
+        return f"{time} [me]{escape(own_name)}[/]  {body(message)}  {ticks}"
     return f"{time} [peer]{escape(peer_name)}[/]  {body(message)}"

@@ -13,6 +13,8 @@ from signet.client import (
     DeviceDropped,
     Edited,
     Event,
+    GroupChanged,
+    GroupDistrusted,
     IdentityChanged,
     Message,
     MessageReceived,
@@ -31,7 +33,7 @@ Json = dict[str, Any]
 
 
 async def name(client: Client, user: UserId) -> str:
-    """By what name somebody is known here, or the start of their id."""
+    """By what name somebody, or a group, is known here, or the start of their id."""
     if user == client.user_id:
         return client.user_name
     return await client.name_of(user) or short(user)
@@ -45,6 +47,10 @@ def message_json(message: Message, who: str) -> Json:
         "text": message.text,
         "kind": message.kind.name.lower(),
         "received_ms": message.received_ms,
+        "files": [
+            {"name": one.file_name, "media_type": one.media_type, "size": one.size}
+            for one in message.attachments
+        ],
     }
 
 
@@ -59,6 +65,17 @@ async def event_json(client: Client, event: Event) -> Json | None:
             told = {"event": what, "who": await name(client, who)}
         case DeviceAdded(device_ids=devices):
             told = {"event": "device_added", "devices": list(devices)}
+        case GroupChanged(peer=group, author=author, action=action, users=users):
+            about = [await name(client, user) for user in users]
+            told = {
+                "event": "group",
+                "group": await name(client, group),
+                "who": await name(client, author),
+                "action": str(action),
+                "users": about,
+            }
+        case GroupDistrusted(peer=group):
+            told = {"event": "group_distrusted", "who": await name(client, group)}
         case DeviceDropped(device_ids=devices):
             told = {"event": "device_dropped", "devices": list(devices)}
         case ConnectionChanged(state=state, code=code):
@@ -76,7 +93,10 @@ async def _of_messages(client: Client, event: Event) -> Json | None:
             kind = "unreadable"
         case _:
             return None
-    return {"event": kind, **message_json(message, await name(client, message.author))}
+    told = {"event": kind, **message_json(message, await name(client, message.author))}
+    if await client.is_group(message.peer):
+        told["group"] = await name(client, message.peer)
+    return told
 
 
 async def _of_a_peer(client: Client, event: Event) -> Json | None:

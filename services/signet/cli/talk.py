@@ -6,11 +6,24 @@ says so, and the plain mode prints what `news` says.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-from signet.cli import commands, look
-from signet.cli.commands import Command, Edit, NotUnderstood, Plain, React, Say, Timer
+from signet.cli import commands, files, look
+from signet.cli.commands import (
+    Command,
+    Edit,
+    NotUnderstood,
+    Plain,
+    React,
+    Save,
+    Say,
+    SendFile,
+    Timer,
+)
 from signet.cli.failures import problem_of
 from signet.cli.host import Host
 from signet.cli.shown import name
@@ -24,6 +37,10 @@ from signet.client import (
     DeviceDropped,
     Edited,
     Event,
+    GroupAction,
+    GroupChanged,
+    GroupDistrusted,
+    GroupReceipts,
     IdentityChanged,
     Message,
     MessageReceived,
@@ -32,6 +49,7 @@ from signet.client import (
     Online,
     PeerChanged,
     PresenceChanged,
+    Progress,
     ReactionReceived,
     ReceiptChanged,
     SendFailed,
@@ -45,6 +63,20 @@ from signet.core.ids import MessageId, UserId
 HISTORY = 200  # messages that a chat starts with
 TYPING_GOES = 6.0  # seconds after which "typing" is over without another word of it
 TYPING_AGAIN = 3.0  # seconds after which we say again that we type
+
+
+GROUP_WORDS = {
+    GroupAction.CREATED: "made the group",
+    GroupAction.ADDED: "added {}",
+    GroupAction.REMOVED: "removed {}",
+    GroupAction.LEFT: "left",
+    GroupAction.JOINED: "joined by the link",
+    GroupAction.ADMINISTRATOR: "made {} an administrator",
+    GroupAction.NO_ADMINISTRATOR: "made {} no administrator any more",
+    GroupAction.LINK: "made a link",
+    GroupAction.NO_LINK: "ended the link",
+    GroupAction.PROFILE: "gave the group its name",
+}
 
 
 class Quit(Exception):
@@ -63,16 +95,23 @@ News = Message | Told
 
 
 class Talk:
-    """A conversation with one person. `on_news` gets each message (again, when it changed)."""
+    """A conversation with one person, or a group. `on_news` gets each message (again, when it
+    changed).
+    """
 
     def __init__(self, host: Host, peer: UserId, peer_name: str) -> None:
         self.host, self.client = host, host.client
         self.peer, self.peer_name = peer, peer_name
         self.messages: dict[MessageId, Message] = {}
+        self.counts: dict[MessageId, str] = {}  # how many of a group have a message of ours
+        self._names: dict[UserId, str] = {}
+        self._is_group = False
         self.presence = ""
         self.typing = False
         self.online = False
         self.connection = "connecting …"
+        self.transfer = ""  # a file on its way, and how far it has come
+        self._transfers: set[asyncio.Task[None]] = set()
         self.on_news: Callable[[News], None] = lambda _: None
         self.on_status: Callable[[], None] = lambda: None
         self._seen: tuple[Online, int] | None = None
@@ -85,9 +124,22 @@ class Talk:
         """The history so far; their presence is watched from now on."""
         history = await self.client.history(self.peer, HISTORY)
         self.messages = {message.id: message for message in history}
-        await self.client.watch([self.peer])
+        self._is_group = await self.client.is_group(self.peer)
+        if self._is_group:
+            for message in history:
+                await self._learn_name(message.author)
+        else:
+            await self.client.watch([self.peer])
         await self._read_all()
         return history
+
+    def who(self, message: Message) -> str:
+        """Who wrote it; in a group by the name that they have here."""
+        return self._names.get(message.author, self.peer_name) if self._is_group else self.peer_name
+
+    async def _learn_name(self, user: UserId) -> None:
+        if user not in self._names:
+            self._names[user] = await name(self.client, user)
 
     async def follow(self) -> None:
         """Until the client is closed."""
@@ -110,6 +162,12 @@ class Talk:
                 await self._refresh(one)
             case Deleted(peer=self.peer, message_id=one):
                 await self._refresh(one)
+            case GroupReceipts(peer=self.peer, message_id=one):
+                self.counts[one] = f" [quiet]{event.delivered}/{event.recipients}[/]"
+                if one in self.messages:
+                    self.on_news(self.messages[one])
+            case GroupChanged(peer=self.peer):
+                await self._group_changed(event)
             case SendFailed(peer=self.peer, message_id=one, code=code):
                 await self._refresh(one)
                 why = code.name if code else "not accepted in time"
@@ -136,11 +194,19 @@ class Talk:
             if message.outgoing:  # from another device of ours
                 return
             who = await name(self.client, message.peer)
-            self.on_news(Told(f"{who} wrote to you: signet chat {who}"))
+            is_group = await self.client.is_group(message.peer)
+            news = f"there is news in {who}" if is_group else f"{who} wrote to you"
+            self.on_news(Told(f"{news}: signet chat {who}"))
             return
         self._typing(False)
+        await self._learn_name(message.author)
         await self._refresh(message.id)
         await self._read_all()
+
+    async def _group_changed(self, event: GroupChanged) -> None:
+        who = await name(self.client, event.author)
+        about = ", ".join([await name(self.client, user) for user in event.users])
+        self.on_news(Told(f"{who} {GROUP_WORDS[event.action].format(about)}"))
 
     async def _refresh(self, *ids: MessageId) -> None:
         """Look the messages up again, and show what has changed."""
@@ -195,6 +261,9 @@ class Talk:
                 self.on_news(Told(text, "warn"))
             case DeviceDropped(device_ids=devices):
                 self.on_news(Told(f"device {devices[0]} is not of your account any more"))
+            case GroupDistrusted(peer=self.peer):
+                text = "the server showed a change that nobody with the right to it made: ignored"
+                self.on_news(Told(text, "bad"))
             case MessagesExpired(count=count):
                 text = f"{count or 'some'} messages were not fetched in time and are gone"
                 self.on_news(Told(text, "warn"))
@@ -203,10 +272,21 @@ class Talk:
 
     async def type(self, line: str) -> None:
         """Do what a line asks for. Raises Quit."""
+        await self._explained(self._type(line))
+
+    async def transfers_end(self) -> None:
+        """Until all files that are on their way are there."""
+        await asyncio.gather(*self._transfers)
+
+    async def _type(self, line: str) -> None:
+        command = commands.parse(line)
+        if command is not None:
+            await self._do(command)
+
+    async def _explained(self, work: Coroutine[Any, Any, None]) -> None:
+        """What goes wrong is told. Raises Quit."""
         try:
-            command = commands.parse(line)
-            if command is not None:
-                await self._do(command)
+            await work
         except NotUnderstood as error:
             self.on_news(Told(str(error), "warn"))
         except Quit:
@@ -238,11 +318,51 @@ class Talk:
             case Edit(text=text):
                 await self.client.edit(self._own().id, text)
                 await self._refresh(self._own().id)
+            case SendFile(path=path, text=text):
+                self._begin(self._send_file(Path(path), text))
+            case Save(path=path, which=count):
+                self._begin(self._save(count, Path(path)))
             case Timer(seconds=seconds):
                 await self.client.set_disappearing_timer(self.peer, seconds)
                 self.on_news(Told(_timer(seconds)))
             case Plain(name=which):
                 await self._plain(which)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Files take their time: one goes on talking."""
+        task = asyncio.create_task(self._explained(work))
+        self._transfers.add(task)
+        task.add_done_callback(self._transfers.discard)
+
+    async def _send_file(self, path: Path, text: str) -> None:
+        path = files.checked(path)
+        self._said_typing = 0.0
+        message = await self.client.send_attachment(
+            self.peer,
+            path,
+            media_type=files.media_type(path),
+            text=text,
+            progress=partial(self._moved, f"↑ {path.name}"),
+        )
+        await self._refresh(message.id)
+
+    async def _save(self, count: int, to: Path) -> None:
+        message = self._latest(
+            count, lambda one: not one.outgoing and bool(one.attachments), "they have sent no file"
+        )
+        for attachment in message.attachments:
+            moved = partial(self._moved, f"↓ {files.name_of(attachment)}")
+            try:
+                path = await files.keep(self.client, attachment, to, moved)
+            finally:
+                self._moved("", None)
+            self.on_news(Told(f"saved: {path}", "good"))
+
+    def _moved(self, what: str, at: Progress | None) -> None:
+        before = self.transfer
+        self.transfer = "" if at is None or at.done >= at.total else f"{what} {files.bar(at)}"
+        if self.transfer != before:
+            self.on_status()
 
     async def _plain(self, which: str) -> None:
         match which:

@@ -8,9 +8,11 @@ from signet.client import blocks, own_devices, sealing
 from signet.client.calls import Calls
 from signet.client.device_store import Tx
 from signet.client.errors import refusal
+from signet.client.groups.summary import name_of
 from signet.client.rest import Json
 from signet.client.store.outgoing import Row
 from signet.core.errors import Code
+from signet.core.groups import GroupId
 from signet.core.ids import MessageId, UserId, show, user_id
 from signet.core.limits import MAX_WATCHED
 from signet.e2e import safety_number
@@ -37,8 +39,12 @@ class PeopleCalls(Calls):
         return found
 
     async def name_of(self, peer: UserId) -> str:
-        """The name by which a peer was found here; '' for others."""
-        return await self._store.run(lambda tx: tx.peers.get(peer).name)
+        """The name by which a peer was found here, or a group's; '' for others."""
+
+        def read(tx: Tx) -> str:
+            return tx.peers.get(peer).name or name_of(tx, GroupId(peer))
+
+        return await self._store.run(read)
 
     async def safety_number(self, peer: UserId) -> str:
         """60 digits, the same for both. Of the changed identity key, where one waits.

@@ -16,11 +16,12 @@ from signet.client.groups.keys import learn_profile_key
 from signet.client.groups.links import SECRET_SIZE, GroupLink
 from signet.client.groups.summary import Group, profile_text, summary
 from signet.client.outcome import Outcome
+from signet.client.store.group_lines import Counts
 from signet.client.store.outgoing import Row
 from signet.core.backoff import Backoff
 from signet.core.errors import Code, SignetError
 from signet.core.groups import GroupId
-from signet.core.ids import ID_BYTES, UserId
+from signet.core.ids import ID_BYTES, MessageId, UserId
 from signet.core.membership import (
     Add,
     Create,
@@ -159,6 +160,14 @@ class GroupCalls(Calls):
     async def group(self, group: GroupId) -> Group:
         """Raises UnknownGroup."""
         return await self._store.run(lambda tx: self._read(tx, group))
+
+    async def is_group(self, peer: UserId) -> bool:
+        """Whether a conversation is a group's."""
+        return await self._store.run(lambda tx: tx.groups.knows(peer))
+
+    async def receipts(self, message_id: MessageId) -> Counts:
+        """How many members have a message of ours, and have read it."""
+        return await self._store.run(lambda tx: tx.group_lines.counts(message_id))
 
     # --- inside ---------------------------------------------------------------------------------
 
