@@ -59,7 +59,7 @@ STORES = {
     "presence": ("memory", "sqlite", "redis", "rediss"),
     "limits": ("memory", "redis", "rediss"),
     "events": ("memory", "log", "sqlite", "kafka", "kafka+ssl"),
-    "blobs": ("file", "s3"),
+    "blobs": ("file", "s3", "none"),
     "push": ("log", "webhook", *PUSH_KINDS),
 }
 # Settings that may hold a password: never shown, and read from `<name>_file` too.
@@ -139,7 +139,7 @@ class Settings(BaseSettings):
         description="`redis://…`: rate limits of keys; empty: each process counts for itself.",
     )
     events: str = _store("`kafka://HOST:PORT,…`, `kafka+ssl://…`")
-    blobs: str = _store("`s3://KEY:SECRET@BUCKET?endpoint=…`")
+    blobs: str = _store("`s3://KEY:SECRET@BUCKET?endpoint=…`; `none:`: clients send no files")
     push: str = Field(
         "",
         repr=False,
@@ -248,16 +248,44 @@ class Settings(BaseSettings):
     media_an_hour: int = Field(
         bounds.MEDIA_AN_HOUR, ge=1, description="Files that one account may send in an hour."
     )
+    requests_a_minute: int = Field(
+        bounds.REQUESTS_A_MINUTE,
+        ge=1,
+        description="Requests to keys of one account, over REST and gRPC together.",
+    )
+    address_requests_a_minute: int = Field(
+        bounds.ADDRESS_REQUESTS_A_MINUTE,
+        ge=1,
+        description="Requests to keys from one address, with a token or without. Those of this"
+        " machine are not counted.",
+    )
     proxies: str = Field(
         "",
         description="Addresses and networks of proxies, with commas between: their"
         " `X-Forwarded-For` says whose address counts. From anybody else it is not believed.",
     )
     send_burst: float = Field(
-        bounds.SEND_BURST, ge=1, description="Sends of one device at once, before it is slowed."
+        bounds.SEND_BURST,
+        ge=1,
+        description="Sends of one device at once, before it is slowed; of an account three times as"
+        " many, of one person to another twice as many.",
     )
     send_rate: float = Field(
         bounds.SEND_RATE, gt=0, description="Sends a second that a device may go on with."
+    )
+    address_streams_burst: float = Field(
+        bounds.ADDRESS_STREAMS_BURST,
+        ge=1,
+        description="New streams of one address at once, at one gateway. Those of this machine are"
+        " not counted.",
+    )
+    address_streams_rate: float = Field(
+        bounds.ADDRESS_STREAMS_RATE, gt=0, description="The same a second, after that."
+    )
+    address_streams_open: int = Field(
+        bounds.ADDRESS_STREAMS_OPEN,
+        ge=1,
+        description="Open streams of one address, at one gateway.",
     )
     drain_s: float = Field(
         2.0,

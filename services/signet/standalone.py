@@ -32,6 +32,7 @@ from signet.keys.service import Keys
 from signet.pod.listening import PortTaken, address, check_free
 from signet.pod.pod import GC_THRESHOLD
 from signet.pod.stores import refusing
+from signet.ports.blobs import Blobs
 from signet.ports.events import Events
 from signet.ports.inbox import InboxStore, StoreUnavailable
 from signet.ports.links import Routers
@@ -148,8 +149,7 @@ class Standalone:
         stack.push_async_callback(router.stop)
         await self._wake_devices(events, directory)
         limits = adapters.open_rate_limits("memory:")
-        blobs = adapters.open_blobs(settings.blobs or f"file://{self._folder.blobs}")
-        stack.push_async_callback(blobs.close)
+        blobs = self._open_blobs()
         keys = Keys(directory, limits, router, events, keys_config(settings), blobs=blobs)
         await keys.ready()
         await self._listen(keys, self._wrap_routers(InProcessRouters(router)))
@@ -165,6 +165,14 @@ class Standalone:
         worker = Worker(events, providers, registrations, time.time, key)
         await worker.start()
         self._stack.push_async_callback(worker.stop)
+
+    def _open_blobs(self) -> Blobs | None:
+        """A folder, if the settings do not say otherwise."""
+        if self.settings.blobs == "none:":
+            return None
+        blobs = adapters.open_blobs(self.settings.blobs or f"file://{self._folder.blobs}")
+        self._stack.push_async_callback(blobs.close)
+        return blobs
 
     async def _listen(self, keys: Keys, routers: Routers) -> None:
         """Messaging and Keys share one gRPC port; REST and the pages have their own."""

@@ -106,7 +106,10 @@ class Stores:
         self._spool.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return self._open("events", lambda url: adapters.open_events(url, self._spool))
 
-    def blobs(self) -> Blobs:
+    def blobs(self) -> Blobs | None:
+        """None: the settings say that there are none."""
+        if self._urls["blobs"] == "none:":
+            return None
         return self._open("blobs", adapters.open_blobs)
 
     def push(self) -> PushProviders:
