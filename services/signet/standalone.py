@@ -42,12 +42,13 @@ from signet.router.in_process import InProcessRouters
 from signet.router.router import Router
 from signet.settings import Settings, key_of
 from signet.telemetry.pages import Pages
-from signet.v1 import keys_pb2, media_pb2
+from signet.v1 import keys_pb2, media_pb2, push_pb2
 
 log = structlog.get_logger()
 
 __all__ = ["Addresses", "PortTaken", "Standalone"]
 
+PUSH_SERVICE = push_pb2.DESCRIPTOR.services_by_name["Push"].full_name  # and this
 MEDIA_SERVICE = media_pb2.DESCRIPTOR.services_by_name["Media"].full_name  # KeysServer adds it
 KEYS_SERVICE = keys_pb2.DESCRIPTOR.services_by_name["Keys"].full_name
 
@@ -192,7 +193,7 @@ class Standalone:
             return KEYS_SERVICE
 
         config = gateway_config(settings, "standalone", resume_key(settings, self._folder))
-        services = [add_keys, lambda _: MEDIA_SERVICE]
+        services = [add_keys, lambda _: MEDIA_SERVICE, lambda _: PUSH_SERVICE]
         gateway = Gateway(config, routers, keys.tokens, services=services)
         await gateway.start()
         self._stack.push_async_callback(gateway.stop)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from signet.cli import control, files, groups, life
+from signet.cli import control, files, groups, life, push_requests
 from signet.cli.control import Json
 from signet.cli.device_requests import DeviceRequests
 from signet.cli.failures import Exit, Problem
@@ -160,6 +160,8 @@ async def perform(host: Host, what: Json) -> AsyncIterator[Json]:
             yield await host.devices.answer(what)
         case "group":
             yield await groups.perform(host.client, host.find, what)
+        case "notify":
+            yield await push_requests.answer(host.client, what)
         case "listen":
             async for event in host.follow():
                 told = await event_json(host.client, event)

@@ -60,9 +60,13 @@ from signet.client.linking import Linking
 from signet.client.media.attachment import Attachment
 from signet.client.media.progress import Progress
 from signet.client.people_calls import ReportReason
+from signet.client.push_calls import PushState, web_push
 from signet.core.groups import GroupId
+from signet.ports.push_registrations import Apns, ApnsEnvironment, Fcm, PushKind, WebPush
 
 __all__ = [
+    "Apns",
+    "ApnsEnvironment",
     "Attachment",
     "AttachmentDamaged",
     "AttachmentGone",
@@ -82,6 +86,7 @@ __all__ = [
     "Edited",
     "Environment",
     "Event",
+    "Fcm",
     "Group",
     "GroupAction",
     "GroupChanged",
@@ -108,6 +113,8 @@ __all__ = [
     "PeerChanged",
     "PresenceChanged",
     "Progress",
+    "PushKind",
+    "PushState",
     "ReactionReceived",
     "ReceiptChanged",
     "ReportReason",
@@ -124,5 +131,7 @@ __all__ = [
     "UnknownGroup",
     "UnknownMessage",
     "UpdateNeeded",
+    "WebPush",
     "WrongPassphrase",
+    "web_push",
 ]

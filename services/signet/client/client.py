@@ -30,6 +30,7 @@ from signet.client.media.transfer import Transfer
 from signet.client.message_calls import Conversation, MessageCalls
 from signet.client.moves import host_of
 from signet.client.people_calls import PeopleCalls
+from signet.client.push_calls import PushCalls
 from signet.client.rest import Rest
 from signet.client.sealing import Self
 from signet.client.store.settings import Account
@@ -42,7 +43,7 @@ Transport = Literal["websocket", "grpc"]
 _DIALS: dict[str, Dial] = {"websocket": websocket.dial, "grpc": grpc_stream.dial}
 
 
-class Client(MessageCalls, GroupCalls, MediaCalls, PeopleCalls, AccountCalls, LifeCalls):
+class Client(MessageCalls, GroupCalls, MediaCalls, PeopleCalls, AccountCalls, PushCalls, LifeCalls):
     """Make one with `register` or `open`; `async with client` connects and, at the end, closes."""
 
     def __init__(

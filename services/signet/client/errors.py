@@ -244,6 +244,9 @@ class MediaIncomplete(SignetError): ...
 class MediaWrongLength(SignetError): ...
 
 
+class PushNotOffered(SignetError): ...
+
+
 _BY_CODE: dict[Code, type[SignetError]] = {
     Code.USER_NAME_TAKEN: UserNameTaken,
     Code.UNAUTHENTICATED: Unauthenticated,
@@ -300,6 +303,7 @@ _BY_CODE: dict[Code, type[SignetError]] = {
     Code.MEDIA_TICKET_REFUSED: MediaTicketRefused,
     Code.MEDIA_INCOMPLETE: MediaIncomplete,
     Code.MEDIA_WRONG_LENGTH: MediaWrongLength,
+    Code.PUSH_NOT_OFFERED: PushNotOffered,
 }
 
 

@@ -66,6 +66,7 @@ class Code(IntEnum):
     MEDIA_TICKET_REFUSED = 121
     MEDIA_INCOMPLETE = 122
     MEDIA_WRONG_LENGTH = 123
+    PUSH_NOT_OFFERED = 130
 
 
 class Retry(Enum):
@@ -253,6 +254,13 @@ RULES: dict[Code, Rule] = {
         "FAILED_PRECONDITION",
         409,
         "a part had not its signed length and was deleted; put it again",
+    ),
+    Code.PUSH_NOT_OFFERED: Rule(
+        Retry.CHANGED,
+        4000,
+        "FAILED_PRECONDITION",
+        409,
+        "this server wakes no devices by this kind of push",
     ),
 }
 

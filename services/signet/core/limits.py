@@ -461,6 +461,12 @@ PUSH_LOOKUP = 500  # devices of one read
 PUSH_BELIEVED = 60.0
 # One try. Raise: a receiver that hangs takes places of PUSH_AT_ONCE for longer.
 PUSH_TIMEOUT = 5.0
+# Registrations of a device in an hour. Raise: a client with a bug asks the directory more.
+PUSH_REGISTRATIONS_AN_HOUR = 60
+# What is registered. Raise: larger rows; who registers long URLs has the server send to them.
+MAX_PUSH_ENDPOINT = 2048
+MAX_PUSH_TOKEN = 4096  # with MAX_PUSH_ENDPOINT; FCM's have grown before
+MAX_PUSH_TOPIC = 128  # with MAX_PUSH_ENDPOINT
 # Bytes of a receiver's answer that are read, for the reason of a refusal.
 PUSH_ANSWER = 4 * KIB
 # How long a push service keeps a wake-up for a device that is off. Raise: phones that were off for

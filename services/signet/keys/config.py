@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from signet.core import limits
+from signet.ports.push_registrations import PushKind
 
 Clock = Callable[[], float]
 """Unix time in seconds."""
@@ -55,6 +56,9 @@ class KeysConfig:
     group_changes_an_hour: int = limits.GROUP_CHANGES_AN_HOUR
     idle_device_days: int = limits.IDLE_DEVICE_DAYS
 
+    push_kinds: tuple[PushKind, ...] = ()
+    vapid_public_key: str = ""
+    push_an_hour: int = limits.PUSH_REGISTRATIONS_AN_HOUR
     media_bytes: int = limits.MAX_BLOB
     media_an_hour: int = limits.MEDIA_AN_HOUR
     media_parts_a_day: int = limits.MEDIA_PARTS_A_DAY

@@ -5,7 +5,8 @@ from typing import Any
 import httpx
 
 from signet.keys.config import IdentityProvider, KeysConfig, RegistrationMode
-from signet.settings import Settings
+from signet.ports.push_registrations import PushKind
+from signet.settings import Settings, offered
 
 PROVIDER_TIMEOUT = 10.0  # seconds for the key set of an identity provider
 
@@ -22,6 +23,8 @@ def keys_config(settings: Settings) -> KeysConfig:
         media_bytes=settings.media_bytes,
         media_an_hour=settings.media_an_hour,
         idle_device_days=settings.idle_device_days,
+        push_kinds=tuple(PushKind(kind) for kind in offered(settings.push_kinds)),
+        vapid_public_key=settings.vapid_public_key,
     )
 
 

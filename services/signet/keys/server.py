@@ -11,6 +11,7 @@ from grpc import aio
 from signet.core.limits import MAX_BODY
 from signet.keys.grpc_groups import add_groups
 from signet.keys.grpc_media import add_media
+from signet.keys.grpc_push import add_push
 from signet.keys.grpc_server import add_keys
 from signet.keys.media_door import with_door
 from signet.keys.proxies import Proxies, behind
@@ -72,6 +73,7 @@ class KeysServer:
         add_keys(self._grpc_server, keys, self._proxies)
         add_media(self._grpc_server, keys)
         add_groups(self._grpc_server, keys)
+        add_push(self._grpc_server, keys)
 
     async def start(self) -> None:
         """Read the signing keys, then listen; `rest` and `grpc` then say where.

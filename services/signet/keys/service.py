@@ -23,6 +23,7 @@ from signet.keys.media import Media
 from signet.keys.outbox import Outbox
 from signet.keys.parts import Parts
 from signet.keys.passwords import Passwords
+from signet.keys.push import PushDevices
 from signet.keys.refusals import refuses
 from signet.keys.registration import Registrations
 from signet.keys.reports import Reports
@@ -81,6 +82,7 @@ class Keys:
         self.media = Media(parts, blobs)
         self.group_outbox = GroupOutbox(directory, changes)
         self.groups = Groups(parts, self.group_outbox)
+        self.push = PushDevices(parts)
         self._parts = parts
 
     def announce(self, websocket: str, grpc: str) -> None:

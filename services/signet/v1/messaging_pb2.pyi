@@ -152,6 +152,7 @@ class _CodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Code.ValueType],
     CODE_MEDIA_TICKET_REFUSED: _Code.ValueType  # 121
     CODE_MEDIA_INCOMPLETE: _Code.ValueType  # 122
     CODE_MEDIA_WRONG_LENGTH: _Code.ValueType  # 123
+    CODE_PUSH_NOT_OFFERED: _Code.ValueType  # 130
 
 class Code(_Code, metaclass=_CodeEnumTypeWrapper):
     """Every refusal and every close has one. protos/protocol.md, "Codes", says for each: retry? when?"""
@@ -231,6 +232,7 @@ CODE_MEDIA_TOO_LARGE: Code.ValueType  # 120
 CODE_MEDIA_TICKET_REFUSED: Code.ValueType  # 121
 CODE_MEDIA_INCOMPLETE: Code.ValueType  # 122
 CODE_MEDIA_WRONG_LENGTH: Code.ValueType  # 123
+CODE_PUSH_NOT_OFFERED: Code.ValueType  # 130
 Global___Code: _TypeAlias = Code  # noqa: Y015
 
 @_typing.final
