@@ -121,7 +121,7 @@ CLUSTER_CASES = (
         before={"shards": 64},
     ),
     *(case for tier in Tier for case in _tier(tier)),
-    *(case for store in (*STORES, "limits", "push") for case in _store(store)),
+    *(case for store in (*STORES, "limits", "blobs", "push") for case in _store(store)),
     Case(
         CLUSTERS,
         ".spec.exposure.proxies",

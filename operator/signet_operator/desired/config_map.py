@@ -29,7 +29,9 @@ def settings(spec: ClusterSpec) -> dict[str, Any]:
         "server_name": spec.server_name,
     }
     urls = {name: url(name, store) for name, store in spec.stores.items() if store.url}
-    return {**spec.settings, **ours, **urls}
+    # A folder in each pod would be gone with it: without a store of blobs clients send no files.
+    none = {} if "blobs" in spec.stores else {"blobs": "none:"}
+    return {**spec.settings, **ours, **none, **urls}
 
 
 def url(name: str, store: Store) -> str:

@@ -20,7 +20,7 @@ COMMANDS = {
 STORES = {
     Tier.GATEWAY: ("members",),
     Tier.ROUTER: ("members", "inbox", "directory", "presence", "events"),
-    Tier.KEYS: ("members", "directory", "limits", "events"),
+    Tier.KEYS: ("members", "directory", "limits", "events", "blobs"),
     Tier.PUSH: ("members", "events", "push"),
 }
 MIGRATED = ("inbox", "directory", "events")  # stores that have tables or topics

@@ -65,7 +65,7 @@ def plain(**changed: Any) -> ClusterSpec:
 
 def secret_stores() -> dict[str, Store]:
     """URLs with passwords, authorities of their own, files that a URL names."""
-    names = ("inbox", "directory", "members", "presence", "limits", "events")
+    names = ("inbox", "directory", "members", "presence", "limits", "events", "blobs")
     stores = {name: Store(secret=SecretKey(f"{name}-login", "uri")) for name in names}
     stores["inbox"] = replace(stores["inbox"], ca=SecretKey("cassandra-ca", "tls.crt"))
     stores["push"] = Store(secret=SecretKey("push-login", "url"), files="push-webhook")

@@ -27,6 +27,7 @@ URLS = {
     "presence": "rediss://redis/1",
     "limits": "rediss://redis/2",
     "events": "kafka+ssl://u:p@kafka:9093",
+    "blobs": "s3://key:secret@media?endpoint=https://s3.example",
     "push": "webhook:https://push.example?secret_file=/etc/signet/store-files/push/key",
 }
 BY_CERT_MANAGER = Certificates(Issuer.CERT_MANAGER, {"name": "internal"})
@@ -111,6 +112,9 @@ def test_a_pod_accepts_the_settings_that_it_is_given(
     assert (read.tls_ca is None) == (spec.certificates.issuer is Issuer.NONE)
     assert read.leave_s == spec.tiers[kind].drain.deadline_s
     assert read.members
+    with_blobs = "blobs" in spec.stores  # without it clients send no files
+    assert (read.blobs == "none:") == (not with_blobs)
+    assert (read.blobs == URLS["blobs"]) == (with_blobs and kind is Tier.KEYS)
     assert (kind is Tier.GATEWAY) == bool(read.resume_key)
 
 
