@@ -68,6 +68,13 @@ class Story:
                 self.cluster.kill(name)
                 return
 
+    async def its_owner_dies_while_all_write(self, amount: int) -> None:
+        """Between a send and its answer, or while it is fanned out."""
+        await self.somebody_writes(amount)
+        await self.all_write(amount)
+        await asyncio.sleep(amount * 0.003)
+        await self.its_owner_dies(amount)
+
     async def time_passes(self, amount: int) -> None:
         await self._faults.time_passes(amount)
 
@@ -167,6 +174,10 @@ def ordered(cluster: Cluster) -> list[Logged]:
     return [read_entry(GROUP, at, 0, written[at]) for at in sorted(written)]
 
 
+def message_of(copy: GroupCopy) -> pb.GroupMessage:
+    return pb.Item.FromString(copy.item).group_message
+
+
 def record_of(copy: GroupCopy) -> bytes:
     return pb.Item.FromString(copy.item).group_changed.record
 
@@ -174,19 +185,22 @@ def record_of(copy: GroupCopy) -> bytes:
 def changes_take_effect_in_their_order(log: list[Logged], cluster: Cluster) -> None:
     """G2: what is behind a change goes to those who are members after it, and to nobody else."""
     members: tuple[UserId, ...] = ()
-    version = 0
+    version = membership = 0
     history = cluster.groups.history[GROUP]
     for copy, origin in log:
         if origin is not None:
             assert set(copy.to) == set(members)
             assert origin.sender.device.user in members
+            assert message_of(copy).membership == membership  # G3
             continue
-        change = int(record_of(copy).split()[1])
+        kind, number = record_of(copy).split()
+        change = int(number)
         assert set(copy.to) == set(history[change - 1]) | set(history[change])
         if change <= version:
             continue  # told again, after a crash
         assert change == version + 1
         version, members = change, history[change]
+        membership = version if kind == b"change" else membership
     assert version == len(history) - 1
 
 

@@ -43,7 +43,7 @@ class KnownGroups:
         """A change that is not of members."""
         before = self.views_of[group]
         version = before.version + 1
-        step = Step(version, b"change %d" % version, before.members)
+        step = Step(version, b"rename %d" % version, before.members)
         self.views_of[group] = replace(before, version=version, steps=(*before.steps, step))
         self.history[group].append(before.members)
         return step

@@ -168,7 +168,7 @@ async def test_a_change_that_is_told_twice_stands_in_the_order_once(
     groups.rename(GROUP)
     await router.group_changed(GROUP)
     await bob.until(lambda: len(changes(bob)) == 2)
-    assert [change.record for change in changes(bob)] == [b"change 2", b"change 3"]
+    assert [change.record for change in changes(bob)] == [b"change 2", b"rename 3"]
 
 
 async def test_a_retry_is_answered_the_same_and_stands_in_the_order_once(
