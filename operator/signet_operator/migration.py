@@ -4,7 +4,8 @@
 - G2 At most one version apart, of the stores and of the pods that run: these get along with tables
   that are one newer.
 - G3 A Job begins only when every tier has settled on the version before. So what a Job takes away
-  for good (a contracting step, of what only the version before the last used) has no user left.
+  for good (a contracting step, of what the version before had given up: T2 of the server's
+  adapters/schema.py) has no user left.
 - G4 Going back never migrates down. The Job itself asks the stores what they have: the same one
   again, or one of an older version, changes nothing.
 """
