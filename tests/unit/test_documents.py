@@ -15,7 +15,7 @@ from signet.cli.app import COMMANDS, app
 from signet.core import limits
 from signet.core.errors import Code
 from signet.core.ids import UserId
-from signet.core.pushing import token_of
+from signet.core.push_hints import token_of
 from signet.pod.admin import Admin
 from signet.settings import Settings
 from signet.telemetry import metrics
