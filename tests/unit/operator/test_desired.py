@@ -97,7 +97,7 @@ def test_a_pod_mounts_the_secrets_of_its_own_stores_and_no_others() -> None:
         "members-login", "events-login", "push-login", "push-webhook", "blue-shared",
     }  # fmt: skip
     assert secrets_of(spec, Tier.KEYS) == {
-        "members-login", "directory-login", "limits-login", "events-login",
+        "members-login", "directory-login", "limits-login", "events-login", "blobs-login",
     }  # fmt: skip
     assert environment(spec, Tier.ROUTER)["SIGNET_INBOX_FILE"] == "/etc/signet/stores/inbox/url"
     assert "SIGNET_INBOX_FILE" not in environment(spec, Tier.GATEWAY)
