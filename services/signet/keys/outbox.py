@@ -10,9 +10,10 @@ import structlog
 
 from signet.core.ids import UserId
 from signet.keys.retelling import AWAY, Retelling
+from signet.ports.directory import Directory
+from signet.ports.holdings import Owners
 from signet.ports.inbox import StoreUnavailable
-from signet.ports.telling import Telling, Untold
-from signet.ports.users import UserChanges
+from signet.ports.telling import Untold
 
 log = structlog.get_logger()
 
@@ -22,7 +23,7 @@ __all__ = ["AWAY", "Outbox"]
 class Outbox(Retelling[Untold]):
     """One for a service."""
 
-    def __init__(self, directory: Telling, changes: UserChanges) -> None:
+    def __init__(self, directory: Directory, changes: Owners) -> None:
         super().__init__()
         self.directory, self.changes = directory, changes
 
@@ -49,3 +50,13 @@ class Outbox(Retelling[Untold]):
             await self.directory.told(change)
         except AWAY as error:
             log.warning("a change of a user was not told yet", error=type(error).__name__)
+        else:
+            await self._hint_groups(change.user)
+
+    async def _hint_groups(self, user: UserId) -> None:
+        """Sends to groups are judged by members' devices. USER_TTL makes good what is lost."""
+        try:
+            for group in await self.directory.groups_of(user):
+                await self.changes.group_changed(group)
+        except AWAY as error:
+            log.info("groups were not told of a member's devices", error=type(error).__name__)

@@ -223,6 +223,17 @@ async def test_a_record_is_of_the_protocol_and_not_too_large(service: Service) -
         await groups.get(ann.caller, b"short")
 
 
+async def test_owners_of_groups_hear_when_the_devices_of_a_member_change(
+    service: Service,
+) -> None:
+    """O5 of docs/durability.md: the next send is judged by the devices that are there."""
+    ann, bob = await people(service, 2)
+    await created(service, GROUP, ann, bob)
+    before = len(service.told.groups)
+    await service.keys.accounts.remove_device(bob.caller, 1)
+    assert service.told.groups[before:] == [GROUP]
+
+
 async def test_changes_are_limited(
     service: Service, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

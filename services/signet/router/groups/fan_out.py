@@ -126,6 +126,9 @@ class FanOut:
         for shard in ready:
             lane = self._lanes[shard]
             parts = lane.next()
+            if not parts:  # all of it is of groups that are gone
+                del self._lanes[shard]
+                continue
             lane.busy = True
             if not self._context.serves(shard):
                 self._context.spawn(self._bring({shard: parts}, self._away(shard)))

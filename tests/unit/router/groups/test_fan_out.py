@@ -143,3 +143,23 @@ async def test_idle_groups_leave_memory_and_come_back_with_their_order(
     await some(bob, 2)
     first, second = messages(bob)
     assert second.follows == first.at
+
+
+async def test_what_was_given_away_holds_up_nothing_that_comes_after_it(
+    router: Router,
+    groups: KnownGroups,
+    alice: Device,
+    bob: Device,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    open_again = nobody_takes(router, monkeypatch)
+    alice.send_group(groups.send(GROUP, 1, b"of the group that goes"))
+    await answered(alice, 1)
+    owner = router._groups
+    owner.forget_shards({owner._sends.logs.shard(GROUP)})
+    open_again.set()
+    while owner._fan_out._lanes:
+        await asyncio.sleep(0.01)
+    alice.send_group(groups.send(GROUP, 2, b"after"))  # as its next owner, it brings all again
+    await some(bob, 2)
+    assert [message.content for message in messages(bob)] == [b"of the group that goes", b"after"]
