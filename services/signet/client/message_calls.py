@@ -200,7 +200,8 @@ class MessageCalls(Calls):
         if group is not None:
             if self.user_id not in group.members:
                 raise refusal(Code.NOT_A_MEMBER)
-            return [group_sealing.queue(tx, self._me, group.group, content)]
+            queued = group_sealing.queue(tx, self._me, group.group, content, message_id=message_id)
+            return [queued]
         rows = [sealing.queue(tx, self._me, to, content, message_id=message_id)]
         if to != self.user_id:
             rows += own_devices.tell(tx, self._me, contents.sync_sent(to, rows[0].content))
