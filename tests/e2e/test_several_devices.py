@@ -1,6 +1,7 @@
 """People with several devices, on a whole server, over both transports: linked, synced, removed."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -236,3 +237,51 @@ async def test_the_seventh_device_is_refused_by_name(place: Place) -> None:
     async with linking:
         with pytest.raises(DeviceLimit):
             await alice.client.read_link(linking.link)
+
+
+async def test_a_backup_that_is_put_back_registers_anew_and_loses_nothing(place: Place) -> None:
+    alice, bob = await place.register("alice"), await place.register("bob")
+    a, b = alice.client.user_id, bob.client.user_id
+    await says(alice, bob, "one")
+    await says(bob, alice, "two")
+    await alice.reads(1)
+    before = await registration(bob)
+    await bob.client.stop()
+    copy_store(place.folder / "bob", place.folder / "backup")
+    async with running(await Client.open(store=place.folder / "bob")) as used:
+        await says(alice, used, "three")
+        await used.reads(1)
+        await says(used, alice, "four")
+        await alice.reads(2)
+    waiting = await alice.client.send(b, "five")
+    await alice.client.wait_sent(waiting.id)
+    async with running(await Client.open(store=place.folder / "backup")) as restored:
+        async with asyncio.timeout(30):
+            while "five" not in await history(restored.client, alice.client):
+                await asyncio.sleep(0.02)
+        assert await registration(restored) != before
+        await says(restored, alice, "six")
+        assert await alice.reads(3) == ["two", "four", "six"]
+        await says(alice, restored, "seven")
+        await shows_last(restored, alice, "seven")
+        assert restored.client.state is ConnectionState.ONLINE
+        assert [one.text for one in await alice.client.history(b)][-1] == "seven"
+    assert a == alice.client.user_id
+
+
+async def registration(person: Person) -> int:
+    return (await person.client.devices())[0].registration
+
+
+def copy_store(store: Path, to: Path) -> None:
+    """A device store as a backup takes it: the database and its key file."""
+    for suffix in ("", "-wal", ".key"):
+        file = store.with_name(store.name + suffix)
+        if file.exists():
+            shutil.copy(file, to.with_name(to.name + suffix))
+
+
+async def shows_last(device: Person, peer: Person, wanted: str) -> None:
+    async with asyncio.timeout(device.patience):
+        while (await history(device.client, peer.client))[-1:] != [wanted]:
+            await asyncio.sleep(0.02)

@@ -110,9 +110,13 @@ class Device:
         self.log: list[str] = []
         self._changed = asyncio.Event()
 
-    async def next_hello(self, raise_by: int) -> Hints:
-        self.counter += raise_by
+    async def next_hello(self) -> Hints:
+        self.counter += 1
         return Hints(self.counter, self.token, START)
+
+    def is_behind(self) -> None:
+        self.log.append("behind")
+        self.counter += 1_000
 
     async def keep_resume_token(self, token: bytes) -> None:
         self.token = token

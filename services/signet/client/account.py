@@ -4,6 +4,7 @@ Who we are is proved by keys, never by a password: the identity key signs the re
 device's login key each login. Labels and order of what is signed are those of keys.proto.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 from enum import IntEnum
 from uuid import UUID
@@ -11,14 +12,14 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from signet.client.environment import Environment
-from signet.client.errors import TokenExpired, Unauthenticated, refusal
+from signet.client.errors import RateLimited, TokenExpired, Unauthenticated, refusal
 from signet.client.prekeys import Upload
 from signet.client.rest import Json, Rest, b64, unb64
 from signet.client.sealing import Bundles
 from signet.client.store.settings import Account
 from signet.core.errors import Code
 from signet.core.ids import UserId, show, user_id
-from signet.core.limits import TOKEN_MARGIN
+from signet.core.limits import RATE_PATIENCE, RATE_RETRIES, TOKEN_MARGIN
 from signet.e2e import (
     IdentityKeyPair,
     PreKeyBundle,
@@ -247,6 +248,12 @@ class Keys:
     async def remove_device(self, device: int) -> None:
         await self.call("DELETE", f"/v1/account/devices/{device}")
 
+    async def renew(self, registration: int, keys: Upload) -> None:
+        """Register this device anew; the token is of the new registration from then on."""
+        body = {"registration_id": registration, "keys": keys.to_json()}
+        token = await self.call("POST", "/v1/account/renew", body)
+        self.use(token["token"], float(token["expires_at"]))
+
     async def rename_device(self, device: int, name: str) -> None:
         await self.call("PATCH", f"/v1/account/devices/{device}", {"name": name})
 
@@ -255,7 +262,20 @@ class Keys:
         await self.call(method, f"/v1/account/blocked/{show(user)}")
 
     async def call(self, method: str, path: str, body: Json | None = None) -> Json:
-        """Ask as this device. Raises SignetError, ServerUnreachable."""
+        """Ask as this device; again by itself where it is asked for a little patience.
+
+        Raises SignetError, ServerUnreachable.
+        """
+        for _ in range(RATE_RETRIES):
+            try:
+                return await self._call(method, path, body)
+            except RateLimited as error:
+                if not 0 < error.retry_after_s <= RATE_PATIENCE:
+                    raise
+                await asyncio.sleep(error.retry_after_s)
+        return await self._call(method, path, body)
+
+    async def _call(self, method: str, path: str, body: Json | None = None) -> Json:
         try:
             return await self._rest.call(method, path, body, token=await self.token())
         except (Unauthenticated, TokenExpired):  # another signing key, or a clock that is off

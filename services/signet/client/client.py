@@ -6,6 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+import structlog
+
+from signet.client import renewal
 from signet.client.account import Claim, Keys, Registered, Registration
 from signet.client.account_calls import AccountCalls
 from signet.client.calls import Waiter
@@ -39,6 +42,8 @@ from signet.client.transports.stream import Dial
 from signet.core.errors import Code, SignetError
 from signet.core.ids import MessageId, UserId
 
+log = structlog.get_logger()
+
 Transport = Literal["websocket", "grpc"]
 _DIALS: dict[str, Dial] = {"websocket": websocket.dial, "grpc": grpc_stream.dial}
 
@@ -58,6 +63,7 @@ class Client(MessageCalls, GroupCalls, MediaCalls, PeopleCalls, AccountCalls, Pu
         self._address, self._address_in_doubt = "", False
         self._closed = False
         self._changing = asyncio.Lock()
+        self._renewing: asyncio.Task[None] | None = None
         self._engine = self._new_engine()
         self._open_media(Transfer(account.server, environment.http), self._queue)
         self.recovery_key: str | None = None  # right after `register` and `recover`: show it once
@@ -172,13 +178,16 @@ class Client(MessageCalls, GroupCalls, MediaCalls, PeopleCalls, AccountCalls, Pu
     async def start(self) -> None:
         """Connect, and stay connected. Returns at once; `wait_online` waits."""
         await self._engine.start()
-        self._uploads.start()
+        await self._open_media_folder()
 
     async def stop(self) -> None:
         """End the stream and give the store back. What waits is durable. Again: no effect."""
         if self._closed:
             return
         self._closed = True
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
         await self._uploads.close()
         await self._engine.close()
         await self._rest.close()
@@ -218,7 +227,8 @@ class Client(MessageCalls, GroupCalls, MediaCalls, PeopleCalls, AccountCalls, Pu
 
     @property
     def state(self) -> ConnectionState:
-        return self._engine.state
+        is_between = self._changing.locked() and not self._closed
+        return ConnectionState.CONNECTING if is_between else self._engine.state
 
     async def wait_online(self) -> None:
         """Wait for a stream. Raises SignetError when there will be none (DISPLACED, …)."""
@@ -246,7 +256,23 @@ class Client(MessageCalls, GroupCalls, MediaCalls, PeopleCalls, AccountCalls, Pu
             doubt_entry=self._doubt_entry,
             domain=host_of(self._account.server),
             emit=self._emit,
+            fell_behind=self._fell_behind,
         )
+
+    def _fell_behind(self) -> None:
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew(), name="signet-renewal")
+
+    async def _renew(self) -> None:
+        """This store is a backup that was put back: register the device anew."""
+        async with self._changing:
+            await self._pause()
+            account = self._account
+            try:
+                account = await renewal.renew(self._store, self._me, self._keys)
+            except SignetError as error:  # the next stream ends with the same, and says it
+                log.warning("this device could not register anew", code=error.code.name)
+            await self._go_on(account)
 
     async def _pause(self) -> None:
         await self._engine.close()
@@ -259,6 +285,8 @@ class Client(MessageCalls, GroupCalls, MediaCalls, PeopleCalls, AccountCalls, Pu
 
     def _emit(self, event: Event) -> None:
         match event:
+            case ConnectionChanged(state=ConnectionState.CLOSED) if self._changing.locked():
+                return  # another stream follows, of the account as it is then
             case ConnectionChanged(state=state):
                 self._state_changed.set()
                 if state is ConnectionState.ONLINE:

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from signet.client import mailbox, upkeep
+from signet.client import mailbox, renewal, upkeep
 from signet.client.account import Keys
 from signet.client.connection import Connection
 from signet.client.device_store import DeviceStore, Tx
@@ -60,6 +60,7 @@ class Engine:
         doubt_entry: Callable[[], None],
         domain: str,
         emit: Callable[[Event], None],
+        fell_behind: Callable[[], None],
     ) -> None:
         self.state, self.code = ConnectionState.CONNECTING, None
         self._store, self._me, self._keys, self._emit = store, me, keys, emit
@@ -93,14 +94,18 @@ class Engine:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watched: list[UserId] = []
         self._away = False
+        self._may_greet, self._fell_behind = asyncio.Event(), fell_behind
+        self._may_greet.set()
 
     code: Code | None
 
     async def start(self) -> None:
         """Give out what the application has not confirmed, load the outbox, connect."""
-        events, rows = await self._store.run(
-            lambda tx: (waiting(tx, self.confirm), tx.outgoing.all())
+        events, rows, behind = await self._store.run(
+            lambda tx: (waiting(tx, self.confirm), tx.outgoing.all(), renewal.is_due(tx))
         )
+        if behind:
+            self.is_behind()
         for event in events:
             self._emit(event)
         self.sender.add(rows)
@@ -145,11 +150,17 @@ class Engine:
 
     # --- what the connection asks and tells ---------------------------------------------------
 
-    async def next_hello(self, raise_by: int) -> Hints:
+    def is_behind(self) -> None:
+        """Nothing is sent any more: somebody registers this device anew, and replaces us."""
+        self._may_greet.clear()
+        self._fell_behind()
+
+    async def next_hello(self) -> Hints:
         """Raise the counter, durably; read the rest."""
+        await self._may_greet.wait()
 
         def read(tx: Tx) -> Hints:
-            counter = tx.settings.raise_counter(raise_by)
+            counter = tx.settings.raise_counter()
             token = tx.settings.get("resume_token") or b""
             return Hints(counter, token, tx.settings.position())
 

@@ -25,8 +25,6 @@ PROTOCOL = 1
 AGENT = "signet-python/0.1"
 WELCOME_TIMEOUT = 2 * HELLO_TIMEOUT
 """Seconds for the server's first frame. Lower: a slow take-over fails greetings that would do."""
-COUNTER_JUMP = 1_000
-"""How far the counter goes up when the server saw a higher one (a store that was restored)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +39,14 @@ class Hints:
 class Memory(Protocol):
     """What must survive a restart."""
 
-    async def next_hello(self, raise_by: int) -> Hints: ...
+    async def next_hello(self) -> Hints: ...
 
     async def keep_resume_token(self, token: bytes) -> None: ...
+
+    def is_behind(self) -> None:
+        """The server saw a higher counter (O4): this memory is older than the device. The next
+        Hello waits until that is put right.
+        """
 
 
 class Refused(Exception):
@@ -76,7 +79,7 @@ class Greeter:
     ) -> None:
         self._dial, self._memory = dial, memory
         self._token, self._forget_token = token, forget_token
-        self._use_resume, self._raise_by = True, 1
+        self._use_resume = True
 
     def learn(self, code: Code | None) -> None:
         """What the next Hello does differently after a stream that ended so."""
@@ -87,11 +90,11 @@ class Greeter:
                 self._use_resume = False
                 self._forget_token()
             case Code.STALE_CONNECTION:
-                self._raise_by = COUNTER_JUMP
+                self._memory.is_behind()
 
     async def open(self, address: str) -> Opened:
         """Raises Refused, OSError; SignetError and ServerUnreachable from the login."""
-        hints = await self._memory.next_hello(self._raise_by)
+        hints = await self._memory.next_hello()
         resume = hints.resume_token if self._use_resume else b""
         token = "" if resume else await self._token()
         try:
@@ -111,7 +114,7 @@ class Greeter:
             if isinstance(error, StreamEnded):
                 raise Refused(None) from None
             raise
-        self._use_resume, self._raise_by = True, 1
+        self._use_resume = True
         return Opened(stream, address, first.welcome, tuple(frames[1:]))
 
 

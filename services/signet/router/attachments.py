@@ -15,6 +15,7 @@ from signet.core.link import Acked, Attach, Attached, Drop
 from signet.internal.v1.stored import own_devices_frame
 from signet.ports.events import Event, Topic
 from signet.ports.inbox import Connected, Entry, StoreUnavailable
+from signet.ports.users import User
 from signet.router.context import Context
 from signet.router.following import Following, opened
 from signet.router.people import Inbox, Person, Session
@@ -26,7 +27,9 @@ from signet.v1.messaging_pb2 import CAPABILITY_NOTICES
 
 log = structlog.get_logger()
 
-NO_REGISTRATION = 0  # equals none that a device can have
+Known = Mapping[int, tuple[int, int]]
+"""Devices as they were: generation and registration of each id."""
+NOBODY = (0, 0)  # equals nothing that a device can have
 
 
 class Attachments:
@@ -251,21 +254,22 @@ class Attachments:
                 self._context.attaching.pop(stream, None)
         metrics.ATTACHED.set(len(self._context.sessions))
 
-    def reviewed(self, person: Person, before: Mapping[int, int]) -> None:
+    def reviewed(self, person: Person, before: Known) -> None:
         """The user's devices were loaded again: end what is not of the account (S9).
 
-        `before` are the devices that were, with their registrations.
+        A device that registered anew (K8), or whose account changed its identity key, is the same:
+        its inbox stays, the streams and tokens that it had before do not.
         """
-        devices = person.user.devices if person.user is not None else {}
-        for device, registration in before.items():
-            if devices.get(device) != registration:
+        now = known_devices(person.user)
+        for device, was in before.items():
+            if device not in now or is_another(was, now[device]):
                 self._drop(person, device)
         for inbox in person.attached:
             session = inbox.session
             assert session is not None
-            user = person.user
-            device = inbox.device.device
-            if user is None or user.generations.get(device) != session.address.generation:
+            address = session.address
+            is_now = now.get(inbox.device.device, NOBODY)
+            if is_now != (address.generation, address.registration):
                 self._context.drop(session, ended(person))
                 self._presences.changed(person.id)
             elif CAPABILITY_NOTICES in session.capabilities:
@@ -320,6 +324,20 @@ def resumable(inbox: Inbox, frame: Attach) -> tuple[int, ...]:
 def ended(person: Person) -> Code:
     """Why a device that is not of the account is sent away (S9)."""
     return Code.ACCOUNT_DELETED if person.user is None else Code.DEVICE_REMOVED
+
+
+def known_devices(user: User | None) -> Known:
+    """As `reviewed` compares them."""
+    if user is None:
+        return {}
+    return {
+        one: (user.generations[one], registration) for one, registration in user.devices.items()
+    }
+
+
+def is_another(was: tuple[int, int], now: tuple[int, int]) -> bool:
+    """Whether an id is another device's now, or nobody's."""
+    return was[0] != now[0] and was[1] != now[1]
 
 
 def is_of_account(person: Person, frame: Attach) -> bool:

@@ -12,7 +12,7 @@ from signet.internal.v1.stored import keys_low_frame, stored_peer_changed
 from signet.ports.holdings import Held
 from signet.ports.inbox import StoreUnavailable
 from signet.ports.peers import OwnersItem
-from signet.router.attachments import NO_REGISTRATION, Attachments
+from signet.router.attachments import NOBODY, Attachments, known_devices
 from signet.router.context import Context
 from signet.router.holdings import held
 from signet.router.people import Person
@@ -43,7 +43,7 @@ class Changes:
         Durable when it returns. Raises TimeoutError, StoreUnavailable: tell it again.
         """
         known = self._context.people.known(user)
-        before = dict(known.user.devices) if known and known.user else {}
+        before = known_devices(known.user) if known else {}
 
         person = await self._person_here(user)
         self._attachments.reviewed(person, before)
@@ -58,7 +58,7 @@ class Changes:
         Nobody at all, where the account was deleted: then presence is forgotten, too.
         Durable when it returns. Raises TimeoutError, StoreUnavailable: tell it again.
         """
-        gone = dict.fromkeys(dropped_devices, NO_REGISTRATION)
+        gone = dict.fromkeys(dropped_devices, NOBODY)
         person = await self._person_here(user)
         self._attachments.reviewed(person, gone)
         if person.user is None:

@@ -390,10 +390,10 @@ class FullDisk(Device):
 
     full = True
 
-    async def next_hello(self, raise_by: int) -> Hints:
+    async def next_hello(self) -> Hints:
         if self.full:
             raise StoreFailed("disk full")
-        return await super().next_hello(raise_by)
+        return await super().next_hello()
 
 
 @in_virtual_time

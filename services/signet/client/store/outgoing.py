@@ -67,6 +67,10 @@ class Outgoing:
             "UPDATE outbox SET sealed = ? WHERE peer = ? AND ordinal = ?", (sealed, peer, ordinal)
         )
 
+    def unseal(self) -> None:
+        """All that waits is encrypted anew, under the ids that it has."""
+        self._db.execute("UPDATE outbox SET sealed = NULL")
+
     def remove(self, peer: UserId, ordinal: int) -> None:
         self._db.execute("DELETE FROM outbox WHERE peer = ? AND ordinal = ?", (peer, ordinal))
 

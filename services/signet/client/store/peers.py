@@ -72,6 +72,11 @@ class Peers:
         )
         return [device for (device,) in rows]
 
+    def sessions(self) -> list[tuple[UserId, int]]:
+        """Whose devices there are sessions with, those that are gone, too."""
+        rows = self._db.execute("SELECT user, device FROM sessions ORDER BY user, device")
+        return [(UserId(user), device) for user, device in rows.fetchall()]
+
     def pinned(self) -> list[Peer]:
         """Everybody whose identity key is known."""
         rows = self._db.execute("SELECT user FROM peers WHERE identity IS NOT NULL ORDER BY user")
