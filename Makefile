@@ -8,7 +8,7 @@ SOURCE := services operator tests tools
 LANES  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo cluster test chaos check format lint types layers protos protos-check breaking charts charts-check docs docs-check lock bench images sbom clean
+.PHONY: help install run demo demo-group cluster test chaos check format lint types layers protos protos-check breaking charts charts-check docs docs-check lock bench images sbom clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ run: $(READY) ## start everything in one process, and say how to chat
 
 demo: $(READY) ## two people talk, the server is killed, nothing is lost
 	@$(BIN)/signet demo
+
+demo-group: $(READY) ## five people, nine devices, one group; one is removed, one catches up
+	@$(BIN)/signet demo-group
 
 cluster: $(READY) ## many processes, as a live table with keys that kill and drain them
 	@$(BIN)/signet cluster up $(ARGS)

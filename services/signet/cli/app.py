@@ -25,6 +25,7 @@ COMMANDS = {
     "identity": "signet.cli.identity",
     "invite": "signet.cli.invite",
     "demo": "signet.cli.demo",
+    "demo-group": "signet.cli.demo_group",
     "bench": "signet.cli.bench",
     "cluster": "signet.cli.cluster",
     "settings": "signet.cli.settings_command",
