@@ -25,6 +25,8 @@ from signet.core.ids import UserId
 from signet.core.limits import MAX_BLOB, MAX_THUMBNAIL
 from signet.e2e.attachments import sealed_size
 
+_POINTER_ROOM = 1024  # bytes of a message for an attachment's pointer, key, digest, name and type
+
 
 class MediaCalls(Calls):
     """Part of `Client`, which calls `_open_media` before anything else of it."""
@@ -60,10 +62,10 @@ class MediaCalls(Calls):
             ValueError: `media_type` is none.
         """
         source = Path(source) if isinstance(source, str) else source
-        _check(media_type, thumbnail)
+        _check(media_type, thumbnail, text)
         ticket = await self._ticket_for_large(source)
         message_id = self._env.message_id()
-        file = self._uploads.file(message_id)
+        file = self._uploads.begin(message_id)
         made = await files.encrypt(source, file, self._env.randomness)
         name = harmless_name(file_name or (source.name if isinstance(source, Path) else ""))
         attachment = Attachment("", made.key, made.digest, made.size, media_type, name, thumbnail)
@@ -80,7 +82,7 @@ class MediaCalls(Calls):
 
         try:
             message = await self._store.run(write)
-        except BaseException:
+        except Exception:  # not where it was cancelled: then it may be written all the same
             file.unlink(missing_ok=True)
             raise
         self._uploads.added(message_id, progress)
@@ -125,6 +127,10 @@ class MediaCalls(Calls):
         received = self._store.media / "received"
         self._downloads = Downloads(received, self._tickets, transfer, self._env)
 
+    async def _open_media_folder(self) -> None:
+        await self._uploads.start()
+        await self._downloads.tidy()
+
     async def _ticket_for_large(self, source: Source) -> str:
         """Whether the server takes so much is asked before it is encrypted."""
         if not isinstance(source, Path):
@@ -133,8 +139,9 @@ class MediaCalls(Calls):
         return (await self._tickets.create(sealed_size(size))).ticket if size > MAX_BLOB else ""
 
 
-def _check(media_type: str, thumbnail: bytes) -> None:
+def _check(media_type: str, thumbnail: bytes, text: str) -> None:
     if media_type and not is_media_type(media_type):
         raise ValueError("a media type is as in image/jpeg")
-    if len(thumbnail) > MAX_THUMBNAIL:
-        raise refusal(Code.CONTENT_TOO_LARGE, "the thumbnail")
+    beside = len(thumbnail) + len(text.encode()) + _POINTER_ROOM
+    if len(thumbnail) > MAX_THUMBNAIL or beside > contents.MAX_TEXT:
+        raise refusal(Code.CONTENT_TOO_LARGE, "thumbnail and text")

@@ -17,7 +17,7 @@ from signet.client.media.tickets import Part, Tickets
 from signet.client.media.transfer import Transfer, UrlRefused, size_of, together
 from signet.core.backoff import Backoff
 from signet.core.errors import Code, SignetError
-from signet.core.limits import MEDIA_PARTS_AT_ONCE, MEDIA_TRIES, SEND_BACKOFF_CAP
+from signet.core.limits import MEDIA_PARTS_AT_ONCE, MEDIA_TRIES, MEDIA_TTL, SEND_BACKOFF_CAP
 from signet.e2e.attachments import sealed_size
 from signet.e2e.errors import InvalidAttachment
 
@@ -43,6 +43,10 @@ class Downloads:
         finally:
             if not lock.locked():
                 self._busy.pop(attachment.pointer, None)
+
+    async def tidy(self) -> None:
+        """Throw away what came of downloads that nobody has ended until the blob was over."""
+        await asyncio.to_thread(_throw_away, self._folder, self._env.now() - MEDIA_TTL)
 
     async def _download(
         self, attachment: Attachment, to: Path, progress: OnProgress | None
@@ -106,6 +110,13 @@ class Downloads:
 
 def _name(part: Part) -> str:
     return f"{part.index:04}"
+
+
+def _throw_away(folder: Path, before: float) -> None:
+    if folder.is_dir():
+        for left in folder.iterdir():
+            if left.stat().st_mtime < before:
+                shutil.rmtree(left)
 
 
 def _bytes_in(folder: Path) -> int:

@@ -55,11 +55,17 @@ class Uploads:
         self._tickets, self._transfer = tickets, transfer
         self._queue, self._sent, self._tell, self._emit = queue, sent, tell, emit
         self._told: dict[MessageId, OnProgress] = {}
+        self._begun: set[MessageId] = set()
         self._wake = asyncio.Event()
         self._backoff = Backoff()
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    async def start(self) -> None:
+        """Go on with what waits; throw away what a crash left before it was a message."""
+        left = _names_in(self._folder)  # few: these calls of the disk wait for nothing
+        waiting = await self._store.run(lambda tx: tx.uploads.all())
+        keep = {message_id.hex() for message_id in (*self._begun, *(row.id for row in waiting))}
+        _throw_away(self._folder, left, keep)
         self._task = asyncio.create_task(self._run(), name="uploads")
 
     async def close(self) -> None:
@@ -72,8 +78,14 @@ class Uploads:
         """Where the ciphertext of a message's attachment lies until it is put."""
         return self._folder / message_id.hex()
 
+    def begin(self, message_id: MessageId) -> Path:
+        """The same, for what is to be written now: until `added` nobody takes it for a leftover."""
+        self._begun.add(message_id)
+        return self.file(message_id)
+
     def added(self, message_id: MessageId, progress: OnProgress | None) -> None:
         """Something waits that did not before."""
+        self._begun.discard(message_id)
         if progress is not None:
             self._told[message_id] = progress
         self.hurry()
@@ -87,8 +99,6 @@ class Uploads:
         return self._store.media / "sent"
 
     async def _run(self) -> None:
-        waiting = await self._store.run(lambda tx: tx.uploads.all())
-        await asyncio.to_thread(_throw_away, self._folder, {row.id.hex() for row in waiting})
         while True:
             self._wake.clear()
             try:
@@ -204,9 +214,11 @@ class Uploads:
         return wait_s
 
 
-def _throw_away(folder: Path, keep: set[str]) -> None:
-    """What a crash left before it was a message."""
-    if folder.is_dir():
-        for left in folder.iterdir():
-            if left.name not in keep:
-                left.unlink()
+def _names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
+
+
+def _throw_away(folder: Path, names: Sequence[str], keep: set[str]) -> None:
+    for name in names:
+        if name.partition(".")[0] not in keep:
+            (folder / name).unlink(missing_ok=True)
