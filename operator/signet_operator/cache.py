@@ -1,13 +1,16 @@
 """What the watches have brought, by cluster: a reading of kopf's indices.
 
 kopf runs no handler before all indices are filled for the first time, so a look never takes "not
-seen yet" for "not there".
+seen yet" for "not there". What it still holds of objects that are gone is left out once the API has
+said so (heard.py).
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from signet_operator.names import POOL_KIND
+from signet_operator.heard import Heard
+from signet_operator.names import CLUSTER_KIND, POOL_KIND
 from signet_operator.observe import Children, Object
 
 Key = tuple[str, str]
@@ -24,13 +27,22 @@ APPLIED = {
     "budgets": "PodDisruptionBudget",
     "network_policies": "NetworkPolicy",
 }
+# Those whose objects belong to one cluster, or are one.
+OF_CLUSTERS = {
+    "clusters": CLUSTER_KIND,
+    "pods": "Pod",
+    "revisions": "ControllerRevision",
+    "jobs": "Job",
+    **APPLIED,
+}
 INDICES = ("clusters", "nodes", "pods", "revisions", "jobs", *APPLIED)
 
 
 class Cache:
     """`attach` comes from each handler; until the first, nothing is known."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.heard = Heard(clock)
         self._indices: Mapping[str, Any] = {}
         self._last: dict[str, Object] = {}
         self._asked: dict[Key, Any] = {}
@@ -47,7 +59,7 @@ class Cache:
 
     def clusters(self) -> list[Key]:
         """All clusters."""
-        return list(self._indices.get("clusters", ()))
+        return [key for key in self._indices.get("clusters", ()) if self.cluster(key)]
 
     def of_class(self, operator_class: str) -> int:
         """How many clusters an operator of that class looks after."""
@@ -78,9 +90,27 @@ class Cache:
             for obj in self._values(index, key)
         }
 
+    def suspects(self, key: Key) -> list[tuple[str, Object]]:
+        """What may be gone of a cluster, itself included, with its kind."""
+        return [
+            (kind, obj)
+            for index, kind in OF_CLUSTERS.items()
+            for obj in self._values(index, key)
+            if self.heard.suspect(index, obj["metadata"]["uid"])
+        ]
+
+    def answered(self, key: Key, kind: str, uid: str, *, there: bool) -> None:
+        """What the API has said of a suspect."""
+        self.heard.asked(uid, there=there)
+        if not there:
+            self.swap(uid, None)
+        if not there and kind == CLUSTER_KIND:
+            self.gone(key)
+
     def _values(self, index: str, key: Key) -> tuple[Object, ...]:
         found = self._indices.get(index, {})
-        return tuple(found[key]) if key in found else ()
+        there = tuple(found[key]) if key in found else ()
+        return tuple(obj for obj in there if not self.heard.is_gone(obj["metadata"]["uid"]))
 
     def swap(self, uid: str, new: Object | None) -> Object | None:
         """Keep an object as it was last told; the one before. None: it is gone."""

@@ -68,6 +68,7 @@ def _clusters(registry: kopf.OperatorRegistry, cache: Cache, wake: Callable[[Key
     @kopf.on.event(*where, id="cluster", registry=registry)
     async def cluster(event: Any, body: kopf.Body, **kwargs: Any) -> None:
         cache.attach(kwargs)
+        cache.heard.event("clusters", body["metadata"]["uid"], event["type"])
         gone = event["type"] == "DELETED"
         if gone:
             cache.gone(_key(body))
@@ -89,6 +90,7 @@ def _children(
     @kopf.on.event(*where, id=f"of {name}", registry=registry)
     async def child(event: Any, body: kopf.Body, **kwargs: Any) -> None:
         cache.attach(kwargs)
+        cache.heard.event(name, body["metadata"]["uid"], event["type"])
         kept = trim(dict(body))
         old = cache.swap(body["metadata"]["uid"], None if event["type"] == "DELETED" else kept)
         if event["type"] == "DELETED" or changed(old, kept):

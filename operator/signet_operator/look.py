@@ -21,7 +21,7 @@ from signet_operator.certificates import PodTrust
 from signet_operator.desired import bundle, config_map
 from signet_operator.drain.rollout import Template
 from signet_operator.health import LOOK_SECONDS, LOOKS
-from signet_operator.names import TEMPLATE_HASH, Tier
+from signet_operator.names import CLUSTER_KIND, TEMPLATE_HASH, Tier
 from signet_operator.observe import Children, Object, observe, owned
 from signet_operator.observed import Observed, Report, Stage
 from signet_operator.pods import Address, PodRefused, Pods
@@ -94,10 +94,13 @@ class Looker:
         self._class, self._address, self._leads = operator_class, address, leads
         self._budget, self._look_s, self._clock = budget, look_s, clock
         self._held: dict[Key, _Held] = {}
+        self._confirmed: dict[Key, float] = {}  # when the API was asked whether it is there
         self._surveyed: dict[str, float] = {}  # by UID: when kinds that nobody watches were listed
 
     async def __call__(self, key: Key) -> float | None:
         """In how many seconds to look again; None: not by itself."""
+        if self._leads():
+            await self._ask_of_suspects(key)
         cluster = self._cache.cluster(key)
         if not self._leads() or (cluster and "deletionTimestamp" in cluster["metadata"]):
             return None
@@ -153,6 +156,23 @@ class Looker:
         await self._say(key, spec, cluster, made, now)
         return again
 
+    async def _ask_of_suspects(self, key: Key) -> None:
+        """The API, of what the watches were silent about (heard.py)."""
+        for kind, obj in (*self._cache.suspects(key), *self._unconfirmed(key)):
+            meta = obj["metadata"]
+            where = (kind, meta["namespace"], meta["name"])
+            found = await self._writer.calls.get(*where, metadata=True)
+            there = found is not None and found["metadata"]["uid"] == meta["uid"]
+            self._cache.answered(key, kind, meta["uid"], there=there)
+
+    def _unconfirmed(self, key: Key) -> list[tuple[str, Object]]:
+        """The cluster itself now and then: a list with nothing in it is silent about all."""
+        cluster, now = self._cache.cluster(key), self._clock()
+        if cluster is None or now - self._confirmed.setdefault(key, now) <= SURVEY_S:
+            return []
+        self._confirmed[key] = now
+        return [(CLUSTER_KIND, cluster)]
+
     def _hold(self, key: Key, now: _Held) -> None:
         """What is there now. What was there at the last look, and is not any more, is forgotten."""
         before = self._held.get(key, now)
@@ -163,6 +183,7 @@ class Looker:
 
     def _forget(self, key: Key) -> None:
         """A cluster is gone, or another operator's."""
+        self._confirmed.pop(key, None)
         held = self._held.pop(key, None)
         if held is None:
             return

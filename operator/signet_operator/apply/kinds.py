@@ -23,6 +23,7 @@ KINDS = {
     "Secret": Kind("v1", "secrets"),
     "Service": Kind("v1", "services"),
     "Pod": Kind("v1", "pods"),
+    "ControllerRevision": Kind("apps/v1", "controllerrevisions"),
     "StatefulSet": Kind("apps/v1", "statefulsets"),
     "Deployment": Kind("apps/v1", "deployments"),
     "Job": Kind("batch/v1", "jobs"),

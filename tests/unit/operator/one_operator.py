@@ -47,10 +47,13 @@ class OneOperator:
         self.api.put({**made, **status})
         return str(kept["uid"])
 
-    async def look(self, name: str = "blue", *, after: float = 5.0) -> float | None:
-        """One look, some seconds after the last."""
+    async def look(
+        self, name: str = "blue", *, after: float = 5.0, told: bool = True
+    ) -> float | None:
+        """One look, some seconds after the last. `told`: the watches have brought all there is."""
         self.now += after
-        self.api.tell(self.cache)
+        if told:
+            self.api.tell(self.cache)
         return await self.looker((NAMESPACE, name))
 
     async def settle(self, name: str = "blue") -> None:
@@ -85,7 +88,8 @@ class OneOperator:
 @asynccontextmanager
 async def operating() -> AsyncIterator[OneOperator]:
     """An operator that leads, from its start to its end."""
-    api, cache, budget = ApiInMemory(OWN), Cache(), Budget(2)
+    api, budget = ApiInMemory(OWN), Budget(2)
+    cache = Cache(lambda: one.now)
     served = FleetPods(lambda: one.now, random.Random(1))
     await served.start()
     pods = Pods(lambda: one.now)
