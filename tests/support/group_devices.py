@@ -72,6 +72,7 @@ class GroupDevice:
         )
         self.items: list[pb.Item] = []  # its inbox at the server
         self.shown: list[MessageId] = []
+        self.last_sent: pb.GroupSend | None = None  # as it was taken
         self.events: list[Event] = []
 
     # --- writing --------------------------------------------------------------------------------
@@ -96,6 +97,7 @@ class GroupDevice:
             verdict = self.world.judge(self, sealed)
             if verdict is None:
                 self.tx.outgoing.remove(row.peer, row.ordinal)
+                self.last_sent = sealed
                 return True
             if not verdict.members:
                 return False
