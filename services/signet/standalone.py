@@ -38,6 +38,7 @@ from signet.ports.inbox import InboxStore, StoreUnavailable
 from signet.ports.links import Routers
 from signet.ports.push_registrations import PushRegistrations
 from signet.push.worker import Worker
+from signet.router.configured import recipients
 from signet.router.in_process import InProcessRouters
 from signet.router.router import Router
 from signet.settings import Settings, key_of
@@ -143,6 +144,7 @@ class Standalone:
             shards=settings.shards,
             alone=True,
             lease_s=math.inf,
+            recipients=recipients(settings),
             lost=self.ended.set,
         )
         await router.start()

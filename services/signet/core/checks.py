@@ -41,6 +41,10 @@ class Strangers:
         """Whether the next one needs the recipient to have written to the sender."""
         return self._accepted.get((sender, recipient), 0) >= limits.STRANGER_UNANSWERED
 
+    def is_answered(self, sender: bytes, recipient: bytes) -> bool:
+        """Whether it is remembered that the recipient has written to the sender."""
+        return self._accepted.get((sender, recipient), 0) < 0
+
     def accepted(self, sender: bytes, recipient: bytes) -> None:
         if len(self._accepted) >= limits.REMEMBERED_CONVERSATIONS:
             self._accepted.pop(next(iter(self._accepted)))

@@ -7,7 +7,8 @@ Numbers are those of protos/protocol.md, "States":
   server may have attached what was given up: who is displaced after that was so by himself, and
   comes back.
 - S8 After any other end the device comes back, after a back-off or at once when asked.
-- S9 A removed device never comes back, nor one whose account was deleted; nor does one whom the server refuses for good.
+- S9 A removed device never comes back, nor one whose account was deleted; nor does one whom the
+  server refuses for good.
 """
 
 from enum import Enum, auto

@@ -26,6 +26,16 @@ MAX_AGENT = 64
 # Token bucket of sends, a device: burst and refill a second. Lower: chattier people are refused.
 SEND_BURST = 60
 SEND_RATE = 1.0  # refill of SEND_BURST
+# Devices' worth of SEND_BURST and SEND_RATE for a whole account. Raise: who has many devices sends
+# more from all together. Lower: sync copies to one's own devices use up what people send.
+ACCOUNT_PARTS = 3
+# One sender to one recipient, in devices' worth. Raise: one person is written to by another faster.
+PAIR_PARTS = 2
+# Messages that strangers, all together, get accepted by one person: at once, and a second after
+# that. Raise: somebody on whom many are set hears more of them. Lower: who is popular is harder to
+# reach for the first time.
+STRANGERS_BURST = 500
+STRANGERS_RATE = 0.2  # of STRANGERS_BURST
 # Frames of any other kind, a stream.
 FRAME_BURST = 200
 FRAME_RATE = 20.0  # refill of FRAME_BURST
@@ -129,6 +139,13 @@ MAX_HANDSHAKES = 2_000  # beyond it: OVERLOADED
 # with TLS a whole one. Raise: storms are over sooner, and hit what is open and the owners harder.
 ADMIT_RATE = 1_000.0
 ADMIT_BURST = 2_000  # with ADMIT_RATE
+# Streams of one address that a gateway takes: new ones at once, and a second after that, and how
+# many are open. Behind one address may be a whole office, or a telephone company. Raise: one host
+# may take more of what is there for all.
+ADDRESS_STREAMS_BURST = 500
+ADDRESS_STREAMS_RATE = 20.0  # of ADDRESS_STREAMS_BURST
+ADDRESS_STREAMS_OPEN = 5_000
+ADDRESS_FULL_RETRY_AFTER = 60.0  # with ADDRESS_STREAMS_OPEN
 # Connections a second that a gateway takes off the kernel's queue, at once, and how long that queue
 # is. Above ADMIT_RATE, so that who is not admitted is told when to come. Raise: storms are answered
 # sooner, and delay what is open. TLS: a handshake is half a millisecond of CPU. A longer queue than
@@ -262,6 +279,10 @@ SIGNING_KEY_TTL = 7 * 24 * 3600
 REGISTRATIONS_AN_HOUR = 60
 LOGINS_A_MINUTE = 30  # with REGISTRATIONS_AN_HOUR
 LOOKUPS_AN_HOUR = 60  # a caller
+# Requests of an account, with a token, and of an address, with or without. An address may be that
+# of many people. Raise: one of either may keep the service and its database busier.
+REQUESTS_A_MINUTE = 600
+ADDRESS_REQUESTS_A_MINUTE = 6_000  # with REQUESTS_A_MINUTE
 # Reports of abuse that one account makes, and those that it makes of the same person. Raise: whoever
 # means harm fills the operator's trail with more of them.
 REPORTS_A_DAY = 20
@@ -345,6 +366,10 @@ MAX_WORK_BITS = 26
 MAX_CLOCK_MS = 253_370_764_800_000
 # Bytes of a reaction: the longest sequences of emoji have about 40. Raise: text hides in them.
 MAX_EMOJI = 64
+# A call that is refused for being one too many is made again by itself, after as long as the answer
+# says, where that is no longer than this; so often. Raise: calls take longer before they fail.
+RATE_PATIENCE = 10.0
+RATE_RETRIES = 3  # with RATE_PATIENCE
 # A call to the keys service that is not answered. Lower: slow networks fail. Raise: later retries.
 REST_TIMEOUT = 20.0
 # How long before its end a token is renewed. Raise: more logins. Lower: refusals by slow clocks.

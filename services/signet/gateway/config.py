@@ -11,6 +11,7 @@ class GatewayConfig:
     """`name` is unique among gateways. `resume_key` is 32 secret bytes that all of them share.
 
     `tls_certificate`, `tls_key`: PEM files of the server's certificate for clients; none: no TLS.
+    `proxies`: addresses and networks whose X-Forwarded-For is believed, with commas between.
     `origins`: what a browser's Origin may be; "*" allows all. Port 0 takes any free one.
     `entry_lead`: how late the entry address knows of a drain.
     """
@@ -27,6 +28,10 @@ class GatewayConfig:
     routers: tuple[str, ...] = ("",)
     send_burst: float = limits.SEND_BURST
     send_rate: float = limits.SEND_RATE
+    proxies: str = ""
+    address_streams_burst: float = limits.ADDRESS_STREAMS_BURST
+    address_streams_rate: float = limits.ADDRESS_STREAMS_RATE
+    address_streams_open: int = limits.ADDRESS_STREAMS_OPEN
     frame_burst: float = limits.FRAME_BURST
     frame_rate: float = limits.FRAME_RATE
     tls_certificate: Path | None = None

@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from signet.core import limits
+from signet.core.addresses import FORWARDED, host_of_peer
 from signet.core.errors import RULES, Code, SignetError
 from signet.core.session import Input
 from signet.gateway.hub import Hub
@@ -144,11 +145,17 @@ class GrpcEdge:
 
     def _open(self) -> None:
         try:
-            self._session = self._hub.open(self, "grpc")
+            self._session = self._hub.open(self, "grpc", self._address())
         except SignetError as error:
             self._hub.closed(error.code)
             frame = convert.close_frame(error.code, error.retry_after_s, error.detail)
             self.finish(frame, error.code, error.retry_after_s)
+
+    def _address(self) -> str:
+        """Where it comes from: what a proxy of ours says, else the peer."""
+        metadata = self._context.invocation_metadata() or ()
+        values = [value for name, value in metadata if name == FORWARDED and isinstance(value, str)]
+        return self._hub.addresses.proxies.caller(host_of_peer(self._context.peer()), values)
 
     async def _end(self) -> None:
         if self._writing is not None:

@@ -10,10 +10,10 @@ import structlog
 
 from signet.clocks import unix_ms
 from signet.core import resume
-from signet.core.buckets import Bucket
 from signet.core.errors import Code, SignetError
-from signet.core.ids import ID_BYTES, DeviceAddress, DeviceId, SessionId
+from signet.core.ids import ID_BYTES, DeviceAddress, SessionId
 from signet.core.link import Drop
+from signet.gateway.address_limits import AddressLimits
 from signet.gateway.admission import Admission
 from signet.gateway.auth import Tokens
 from signet.gateway.certificate import Certificate
@@ -22,6 +22,7 @@ from signet.gateway.edge import Edge
 from signet.gateway.freezing import Freezing
 from signet.gateway.neighbours import Neighbours
 from signet.gateway.routers import Owners
+from signet.gateway.send_limits import SendLimits
 from signet.gateway.session import Session
 from signet.gateway.strays import Strays
 from signet.gateway.wheel import Wheel
@@ -31,8 +32,6 @@ from signet.telemetry import metrics
 from signet.v1.messaging_pb2 import Hello
 
 log = structlog.get_logger()
-
-_BUCKETS = 1024  # devices whose buckets are kept without a look at which are full again
 
 
 class Hub:
@@ -67,8 +66,13 @@ class Hub:
         self._tokens = Tokens(config.server_name, keys)
         self._wheel = Wheel(config.tick, now)
         self._numbers = 0
-        self._buckets: dict[DeviceId, Bucket] = {}
-        self._most_buckets = _BUCKETS
+        self.sends = SendLimits(config.send_burst, config.send_rate)
+        self.addresses = AddressLimits(
+            config.proxies,
+            config.address_streams_burst,
+            config.address_streams_rate,
+            config.address_streams_open,
+        )
         self._slow: dict[int, tuple[int, float]] = {}  # bytes taken, and since when so many
         self._timer: asyncio.TimerHandle | None = None
         self._emptied = asyncio.Event()
@@ -77,20 +81,22 @@ class Hub:
 
     # --- streams ------------------------------------------------------------------------------
 
-    def open(self, edge: Edge, transport: str) -> Session:
-        """A new stream on an edge.
+    def open(self, edge: Edge, transport: str, address: str = "") -> Session:
+        """A new stream on an edge, of somebody at an address.
 
         Raises:
             SignetError: it is not admitted; the edge is to be finished with that code.
         """
         if self.refusing is not None:
             raise SignetError(self.refusing)
+        self.addresses.check(address, self.clock())
         wait = self.admission.admit(self.clock())
         if wait:
             raise SignetError(Code.OVERLOADED, retry_after_s=wait)
         self._numbers += 1
         session = Session(self, edge, self._numbers, transport)
         self.sessions[session.number] = session
+        self.addresses.opened(session.number, address)
         self._schedule(session)
         metrics.STREAMS.labels(transport).inc()
         return session
@@ -111,6 +117,7 @@ class Hub:
         """A stream is over."""
         if self.sessions.pop(session.number, None) is not None:
             self.admission.left(greeted=greeted)
+            self.addresses.left(session.number)
             self._slow.pop(session.number, None)
             metrics.STREAMS.labels(session.transport).dec()
             if not self.sessions:
@@ -151,21 +158,6 @@ class Hub:
 
     def new_session_id(self) -> SessionId:
         return SessionId(secrets.token_bytes(ID_BYTES))
-
-    def bucket(self, device: DeviceId) -> Bucket:
-        """The device's bucket of sends; it outlives a stream, so coming back does not refill it."""
-        bucket = self._buckets.get(device)
-        if bucket is None:
-            if len(self._buckets) >= self._most_buckets:
-                self._forget_full_buckets()
-            bucket = self._buckets[device] = Bucket(self.config.send_burst, self.clock())
-        return bucket
-
-    def _forget_full_buckets(self) -> None:
-        burst, rate, now = self.config.send_burst, self.config.send_rate, self.clock()
-        kept = {d: b for d, b in self._buckets.items() if b.full_at(burst, rate) > now}
-        self._buckets = kept
-        self._most_buckets = max(_BUCKETS, 2 * len(kept))
 
     # --- time ---------------------------------------------------------------------------------
 

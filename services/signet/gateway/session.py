@@ -46,7 +46,7 @@ class Session:
     """`number` is the gateway's own, never used twice. Times are seconds of the hub's clock."""
 
     __slots__ = (
-        "_attach", "_bucket", "_edge", "_frames", "_hello_request", "_hub", "_position",
+        "_attach", "_edge", "_frames", "_hello_request", "_hub", "_position",
         "_resumed", "_since", "_watching", "_written", "alarm", "heard", "heartbeat", "id",
         "number", "shard", "slow", "state", "told", "transport",
     )  # fmt: skip
@@ -64,7 +64,6 @@ class Session:
         self.shard: ShardId | None = None
         self._attach: Attach | None = None
         self._position = START
-        self._bucket: Bucket | None = None
         self._frames: Bucket | None = None
         self._hello_request = 0
         self._resumed = False
@@ -121,7 +120,6 @@ class Session:
         config = self._hub.config
         self.heartbeat = min(max(asked, config.heartbeat_min), config.heartbeat_max)
         self._hello_request, self._resumed = request, resume is not None
-        self._bucket = self._hub.bucket(address.device)
         self.shard = shard_of(address.device.user, self._hub.config.shards)
         self._attach = Attach(
             self.number,
@@ -152,8 +150,7 @@ class Session:
         hub = self._hub
         try:
             send = convert.any_send_of(wire)
-            bucket, config = self._bucket, hub.config
-            wait = bucket.take(self.heard, config.send_burst, config.send_rate) if bucket else 0.0
+            wait = hub.sends.take(self.address.device, self.heard)
             if wait:
                 raise SignetError(Code.RATE_LIMITED, retry_after_s=wait)
             hub.owners.send(self, request, send)

@@ -13,6 +13,7 @@ import picows
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stubs
 
 from signet.core import limits
+from signet.core.addresses import FORWARDED
 from signet.core.errors import RULES, Code, SignetError
 from signet.core.session import Input, State
 from signet.gateway.accepting import Acceptor
@@ -113,6 +114,7 @@ class WebSocketEdge(picows.WSListener):
     __slots__ = (
         "_closing",
         "_edges",
+        "_forwarded",
         "_hub",
         "_part",
         "_parts",
@@ -127,6 +129,7 @@ class WebSocketEdge(picows.WSListener):
         self._hub, self._edges = hub, edges
         self._session: Session | None = None
         self._refusal: SignetError | None = None
+        self._forwarded = ""
         self._ws: picows.WSTransport | None = None
         self._raw: asyncio.Transport | None = None
         self._part: bytearray | None = None
@@ -139,6 +142,7 @@ class WebSocketEdge(picows.WSListener):
         """What is answered to the HTTP request. None: 404."""
         if request.path.partition(b"?")[0] != PATH:
             return None
+        self._forwarded = ",".join(request.headers.getall(FORWARDED, []))
         origin = request.headers.get("Origin")
         offered = request.headers.get("Sec-WebSocket-Protocol", "")
         chosen = SUBPROTOCOL in [name.strip() for name in offered.split(",")]
@@ -162,11 +166,17 @@ class WebSocketEdge(picows.WSListener):
         try:
             if self._refusal is not None:
                 raise self._refusal
-            self._session = self._hub.open(self, "websocket")
+            self._session = self._hub.open(self, "websocket", self._address())
         except SignetError as error:
             self._hub.closed(error.code)
             frame = convert.close_frame(error.code, error.retry_after_s, error.detail)
             self.finish(frame, error.code, error.retry_after_s)
+
+    def _address(self) -> str:
+        """Where it comes from: what a proxy of ours says, else the peer."""
+        peer = self._raw.get_extra_info("peername") if self._raw else None
+        proxies = self._hub.addresses.proxies
+        return proxies.caller(str(peer[0]), [self._forwarded]) if peer else ""
 
     # --- from the client ----------------------------------------------------------------------
 

@@ -50,6 +50,8 @@ class KeysConfig:
     recoveries_an_hour: int = limits.RECOVERIES_AN_HOUR
     logins_a_minute: int = limits.LOGINS_A_MINUTE
     lookups_an_hour: int = limits.LOOKUPS_AN_HOUR
+    requests_a_minute: int = limits.REQUESTS_A_MINUTE
+    address_requests_a_minute: int = limits.ADDRESS_REQUESTS_A_MINUTE
     full_bundles_an_hour: int = limits.FULL_BUNDLES_AN_HOUR
     links_an_hour: int = limits.LINKS_AN_HOUR
     link_calls_a_minute: int = limits.LINK_CALLS_A_MINUTE

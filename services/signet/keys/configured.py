@@ -20,6 +20,8 @@ def keys_config(settings: Settings) -> KeysConfig:
         identity_provider=_identity_provider(settings),
         registrations_an_hour=settings.registrations_an_hour,
         logins_a_minute=settings.logins_a_minute,
+        requests_a_minute=settings.requests_a_minute,
+        address_requests_a_minute=settings.address_requests_a_minute,
         media_bytes=settings.media_bytes,
         media_an_hour=settings.media_an_hour,
         idle_device_days=settings.idle_device_days,

@@ -6,17 +6,15 @@ says to come back, `retry-after-ms`. The token comes as metadata `authorization:
 
 # ruff: noqa: N802 - calls are named as in keys.proto
 
-from urllib.parse import unquote
-
 from grpc import aio
 
+from signet.core.addresses import FORWARDED, Proxies, host_of_peer
 from signet.core.ids import DeviceId, UserId
 from signet.keys import grpc_convert as convert
 from signet.keys.devices import Renewal
 from signet.keys.grpc_answers import Context, answering, token_of
 from signet.keys.life import Consent
 from signet.keys.parts import Caller
-from signet.keys.proxies import FORWARDED, Proxies
 from signet.keys.service import Keys
 from signet.v1 import keys_pb2 as pb
 from signet.v1 import keys_pb2_grpc
@@ -188,18 +186,10 @@ class KeysServicer(keys_pb2_grpc.KeysServicer):
         return pb.LinkChanged()
 
     async def _caller(self, context: Context) -> Caller:
-        return await self._keys.logins.authenticate(token_of(context))
+        return await self._keys.logins.authenticate(token_of(context), self._address(context))
 
     def _address(self, context: Context) -> str:
         """Where the call comes from, for limits by address."""
         metadata = context.invocation_metadata() or ()
         values = [value for name, value in metadata if name == FORWARDED and isinstance(value, str)]
-        return self._proxies.caller(_host(context), values)
-
-
-def _host(context: Context) -> str:
-    """The address of "ipv4:1.2.3.4:5" or "ipv6:%5B::1%5D:5"."""
-    kind, _, rest = unquote(context.peer()).partition(":")
-    if kind not in {"ipv4", "ipv6"}:
-        return ""
-    return rest.rpartition(":")[0].strip("[]")
+        return self._proxies.caller(host_of_peer(context.peer()), values)

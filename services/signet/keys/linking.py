@@ -8,6 +8,7 @@ import asyncio
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from signet.core.addresses import network
 from signet.core.errors import Code, SignetError
 from signet.core.ids import DeviceAddress, DeviceId
 from signet.core.limits import (

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from signet.core.addresses import is_this_machine, network
 from signet.core.errors import Code, SignetError
 from signet.core.ids import ID_BYTES, DeviceAddress, DeviceId, UserId
 from signet.core.limits import MAX_DEVICE_ID, NONCE_TTL
@@ -72,24 +73,37 @@ class Logins:
         return await parts.tokens.issue(found)
 
     @refuses(missing=Code.DEVICE_REMOVED)
-    async def authenticate(self, token: str) -> Caller:
+    async def authenticate(self, token: str, address: str = "") -> Caller:
         """Who calls: the token is valid, and its device is still there, of that generation.
 
         Raises:
-            SignetError: UNAUTHENTICATED, TOKEN_EXPIRED, ACCOUNT_DELETED, DEVICE_REMOVED,
+            SignetError: RATE_LIMITED (by address, by account), UNAUTHENTICATED, TOKEN_EXPIRED, ACCOUNT_DELETED, DEVICE_REMOVED,
                 STORE_UNAVAILABLE.
         """
         if not token:
             raise SignetError(Code.UNAUTHENTICATED)
-        address = await self._parts.tokens.verify(token)
-        account = await self._parts.directory.account(address.device.user)
+        await self._count_address(address)
+        bearer = await self._parts.tokens.verify(token)
+        await self._count_account(bearer.device.user)
+        account = await self._parts.directory.account(bearer.device.user)
         if account is None:
             raise SignetError(Code.ACCOUNT_DELETED)
-        device = account.device(address.device.device)
-        if device is None or device.generation != address.generation:
+        device = account.device(bearer.device.device)
+        if device is None or device.generation != bearer.generation:
             raise SignetError(Code.DEVICE_REMOVED)
-        await self._settle(account, address.device)
-        return Caller(address, account)
+        await self._settle(account, bearer.device)
+        return Caller(bearer, account)
+
+    async def _count_address(self, address: str) -> None:
+        """One machine asks for as many as it likes of itself (K10). Raises SignetError."""
+        if address and not is_this_machine(address):
+            most = self._parts.config.address_requests_a_minute
+            await self._parts.limit("address_requests", network(address), most, MINUTE)
+
+    async def _count_account(self, user: UserId) -> None:
+        """Raises SignetError: RATE_LIMITED."""
+        most = self._parts.config.requests_a_minute
+        await self._parts.limit("account_requests", user.hex(), most, MINUTE)
 
     async def _settle(self, account: Account | None, at: DeviceId) -> None:
         """A device that was made by a take-over has its answer: the key before is over."""

@@ -1,6 +1,5 @@
 """What the capabilities of the keys service share: its ports, its clock, who is calling."""
 
-import ipaddress
 from dataclasses import dataclass
 
 import structlog
@@ -15,6 +14,7 @@ from signet.ports.directory import Account, Directory
 from signet.ports.events import Event, Events, Topic
 from signet.ports.rate_limits import RateLimits
 from signet.ports.users import UserChanges
+from signet.telemetry.metrics import RATE_LIMITED
 
 HOUR, MINUTE = 3600, 60
 
@@ -43,6 +43,7 @@ class Parts:
         """Count `cost`. Raises SignetError: RATE_LIMITED."""
         allowed = await self.limits.hit(name, key, amount, period_s, cost)
         if not allowed.allowed:
+            RATE_LIMITED.labels(name).inc()
             raise SignetError(Code.RATE_LIMITED, retry_after_s=allowed.retry_after_s)
 
     def audit(self, user: UserId, name: str, device: int = 0) -> None:
@@ -78,16 +79,3 @@ class Caller:
     @property
     def user(self) -> UserId:
         return self.address.device.user
-
-
-def network(address: str) -> str:
-    """What limits by address count: an IPv6 host has a whole /64 to itself."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    if parsed.version == 4:
-        return str(parsed)
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, 64), strict=False))

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from signet.core.addresses import network
 from signet.core.errors import Code, SignetError
 from signet.core.ids import DeviceAddress, DeviceId, UserId
 from signet.core.limits import (

@@ -24,6 +24,7 @@ CALLER = (
     Code.TOKEN_EXPIRED,
     Code.DEVICE_REMOVED,
     Code.ACCOUNT_DELETED,
+    Code.RATE_LIMITED,
 )
 _REGISTER = (
     Code.REGISTRATION_REFUSED,
@@ -58,9 +59,9 @@ _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 def authenticates(keys: Keys) -> Authenticate:
     """What a route depends on that wants a token."""
 
-    async def authenticated(credentials: Credentials) -> Caller:
+    async def authenticated(request: Request, credentials: Credentials) -> Caller:
         token = credentials.credentials if credentials else ""
-        return await keys.logins.authenticate(token)
+        return await keys.logins.authenticate(token, caller_address(request))
 
     return authenticated
 

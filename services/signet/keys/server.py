@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import uvicorn
 from grpc import aio
 
+from signet.core.addresses import Proxies
 from signet.core.limits import MAX_BODY
 from signet.keys.grpc_groups import add_groups
 from signet.keys.grpc_media import add_media
 from signet.keys.grpc_push import add_push
 from signet.keys.grpc_server import add_keys
 from signet.keys.media_door import with_door
-from signet.keys.proxies import Proxies, behind
+from signet.keys.proxies import behind
 from signet.keys.rest import create_app
 from signet.keys.service import Keys
 from signet.telemetry.listening import listen

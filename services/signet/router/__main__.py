@@ -9,6 +9,7 @@ from signet.pod.command import command_of
 from signet.pod.listening import address
 from signet.pod.pod import Pod, Running
 from signet.ports.members import Kind
+from signet.router.configured import recipients
 from signet.router.link_server import OPTIONS, LinkServer
 from signet.router.peer_server import PeerServer
 from signet.router.router import Router
@@ -34,6 +35,7 @@ async def build(pod: Pod) -> Running:
         shards=settings.shards,
         lost=pod.lost,
         incarnation=pod.incarnation,
+        recipients=recipients(settings),
     )
     server = aio.server(options=[*OPTIONS, ("grpc.so_reuseport", 0)])
     LinkServer(router).add_to(server)

@@ -8,6 +8,7 @@ from signet.core.delivery import Receipt
 from signet.core.errors import Code
 from signet.core.ids import Epoch, Incarnation, Position, ShardId, UserId
 from signet.core.link import Drop, NotOwner, Push, ToGateway
+from signet.core.recipients import Recipients
 from signet.core.shards import shard_of
 from signet.ports.events import Events
 from signet.ports.inbox import InboxStore
@@ -50,6 +51,7 @@ class Context:
     spawn: Callable[[Coroutine[None, None, None]], object]
     later: Callable[[float, Callable[[], None]], object]
     pause: Callable[[float], Awaitable[None]]
+    recipients: Recipients
     people: People = field(init=False)
     pushed: Callable[[Inbox, Position, bytes, Receipt | None], None] = field(init=False)
     writer: Writer = field(init=False)

@@ -25,6 +25,7 @@ from signet.core.link import (
     ToRouter,
     WatchUsers,
 )
+from signet.core.recipients import Recipients
 from signet.core.steward import Steward
 from signet.ports.events import Events
 from signet.ports.groups import Groups, NoGroups
@@ -82,6 +83,7 @@ class Router:
         now_ms: Callable[[], int] = unix_ms,
         clock: Callable[[], float] = boot_clock,
         incarnation: Incarnation | None = None,
+        recipients: Recipients | None = None,
     ) -> None:
         self.incarnation = incarnation or Incarnation(os.urandom(16))
         self._lost = lost
@@ -104,6 +106,7 @@ class Router:
             self._spawn,
             lambda delay, call: asyncio.get_running_loop().call_later(delay, call),
             asyncio.sleep,
+            recipients or Recipients(),
         )
         self._sends = Sends(context)
         context.hints = Hints(context)

@@ -23,6 +23,8 @@ from signet.telemetry import metrics
 from signet.v1.messaging_pb2 import CAPABILITY_FLEETING
 
 ACCEPTED = metrics.ITEMS_ACCEPTED.labels("message")
+LIMITED_PAIR = metrics.RATE_LIMITED.labels("send_pair")
+LIMITED_STRANGERS = metrics.RATE_LIMITED.labels("send_strangers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +134,11 @@ class Sends:
     def _admit(self, person: Person, key: Key, send: Send, reply: Reply) -> None:
         assert person.user is not None
         user = key.sender.device.user
-        if not all(has_room(i.items, i.bytes) for i in self._inboxes(person, send)):
+        if wait := self._too_many(user, person.id):
+            reply(refusal(send, Code.RATE_LIMITED, wait))
+        elif not all(has_room(i.items, i.bytes) for i in self._inboxes(person, send)):
             reply(refusal(send, Code.INBOX_FULL, limits.INBOX_FULL_RETRY_AFTER))
-        elif self._is_stranger(self._strangers, user, person.id):
+        elif self._is_stranger(self._strangers, user, person.id) or self._is_crowd(user, person.id):
             self._asking[key] = [(send, reply)]
             self._context.spawn(self._stranger(key))
         else:
@@ -143,6 +147,27 @@ class Sends:
     @staticmethod
     def _inboxes(person: Person, send: Send) -> list[Inbox]:
         return [person.inboxes[content.device] for content in send.contents]
+
+    def _too_many(self, user: UserId, to: UserId) -> float:
+        """In how many seconds this sender may write to the recipient again (M12)."""
+        if user == to:
+            return 0.0
+        wait = self._context.recipients.hurried(user, to, self._context.clock())
+        if wait:
+            LIMITED_PAIR.inc()
+        return wait
+
+    def _is_crowd(self, user: UserId, to: UserId) -> bool:
+        """Whether so many strangers write that the directory must be asked of this one (M12)."""
+        if user == to or not self._context.recipients.crowded(to, self._context.clock()):
+            return False
+        return not self._is_acquainted(user, to)
+
+    def _is_acquainted(self, user: UserId, to: UserId) -> bool:
+        """Whether it is known here that the recipient has written to the sender."""
+        if (to, user) in self._noted:
+            self._strangers.answered(user, to)
+        return self._strangers.is_answered(user, to)
 
     def _is_stranger(self, strangers: Strangers, user: UserId, to: UserId) -> bool:
         """Whether the directory must be asked before another one is taken (M10)."""
@@ -164,7 +189,7 @@ class Sends:
             if await self._context.users.have_written([(key.to, user)]):
                 self._strangers.answered(user, key.to)
             else:
-                refused = Code.STRANGER_LIMIT, limits.STRANGER_RETRY_AFTER
+                refused = self._why_not(user, key.to)
         except StoreUnavailable:
             refused = Code.STORE_UNAVAILABLE, limits.STORE_RETRY_AFTER
         finally:
@@ -175,6 +200,16 @@ class Sends:
                 reply(refusal(send, *refused))
             else:
                 self._judge_again(key, send, reply)
+
+    def _why_not(self, user: UserId, to: UserId) -> tuple[Code, float] | None:
+        """What a stranger is told; None: there is room again."""
+        if self._strangers.full(user, to):
+            return Code.STRANGER_LIMIT, limits.STRANGER_RETRY_AFTER
+        wait = self._context.recipients.crowded(to, self._context.clock())
+        if not wait:
+            return None
+        LIMITED_STRANGERS.inc()
+        return Code.RATE_LIMITED, wait
 
     def _judge_again(self, key: Key, send: Send, reply: Reply) -> None:
         """Whoever was in memory before the wait may have been forgotten and loaded again."""
@@ -191,7 +226,7 @@ class Sends:
         epoch = self._context.epochs[shard]
         numbered: list[tuple[Inbox, Position, bytes]] = []
         connected: list[tuple[ShardId, Connected]] = []
-        self._strangers.accepted(key.sender.device.user, person.id)
+        self._accepted(key.sender.device.user, person.id, keep=keep)
         self._note(key)
         if not keep:
             # As an offline recipient looks (M10): something is written, the same as is there, or
@@ -214,6 +249,15 @@ class Sends:
                 done=lambda: self._durable(person, key, send, now_ms, numbered),
             )
         )
+
+    def _accepted(self, user: UserId, to: UserId, *, keep: bool) -> None:
+        """Count a message. One of somebody blocked takes no other stranger's place."""
+        recipients, now = self._context.recipients, self._context.clock()
+        if user != to:
+            recipients.written(user, to, now)
+        if keep and user != to and not self._is_acquainted(user, to):
+            recipients.by_stranger(to, now)
+        self._strangers.accepted(user, to)
 
     def _durable(
         self,

@@ -78,6 +78,11 @@ DRAIN_LEFT = Gauge("signet_gateway_drain_left", "Streams that a drain has not as
 STRAYS_ASKED = Counter(
     "signet_gateway_strays_asked_total", "Streams asked to go to their gateway by the ring"
 )
+RATE_LIMITED = Counter(
+    "signet_rate_limited_total",
+    "Requests, sends and streams refused by a limit, by which",
+    ["limit"],
+)
 LIMITS_AWAY = Counter(
     "signet_rate_limits_away_total", "Requests allowed since the limits' store was away"
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from signet.keys.proxies import Proxies
+from signet.core.addresses import Proxies
 
 OURS = Proxies.named("10.0.0.0/8, 2001:db8::1")
 
