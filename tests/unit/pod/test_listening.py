@@ -1,18 +1,22 @@
 """Where processes listen: both families of addresses, and what is taken."""
 
+import asyncio
 import socket
 from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from signet.keys.server import KeysServer
 from signet.pod.listening import PortTaken, address, check_free
 from signet.settings import Settings
 from signet.telemetry.listening import listen
 from signet_operator.settings import OperatorSettings
 from tests.support.gateways import world
+from tests.support.keys_service import keys_service
 from tests.support.small_service import SmallService
 from tests.unit.pod.test_pod import running
 
@@ -79,3 +83,18 @@ async def test_a_gateway_listens_at_an_address_of_either_family(tmp_path: Path, 
         async with grpc.aio.insecure_channel(address(one.gateway.grpc_address)) as channel:
             asked = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
             assert (await asked).status == health_pb2.HealthCheckResponse.SERVING
+
+
+@pytest.mark.parametrize("host", LOOPBACKS)
+async def test_keys_listens_at_an_address_of_either_family(tmp_path: Path, host: str) -> None:
+    async with keys_service(tmp_path) as service:
+        server = KeysServer(service.keys, host=host)
+        await server.start()
+        try:
+            async with httpx.AsyncClient(base_url=f"http://{server.rest}") as rest:
+                assert (await rest.get("/openapi.json")).status_code == 200
+            async with grpc.aio.insecure_channel(str(server.grpc)) as channel:
+                async with asyncio.timeout(30):
+                    await channel.channel_ready()
+        finally:
+            await server.stop()
