@@ -34,6 +34,11 @@ class Group:
     version: int
     picture: bytes = field(default=b"", repr=False)
 
+    @property
+    def peer(self) -> UserId:
+        """What stands for the group where a person's id does: sends, histories, events."""
+        return UserId(self.id)
+
 
 def summary(tx: Tx, group: Membership, me: UserId) -> Group:
     text = _profile(tx, group)
