@@ -25,12 +25,15 @@ from signet.client import (
     Status,
 )
 from signet.client.client import Transport
-from signet.client.errors import MediaTooLarge
+from signet.client.errors import ContentTooLarge, MediaTooLarge
+from signet.cluster.parts import COUNTS
 from signet.core.errors import Code
 from signet.core.limits import BLOB_PART
 from signet.e2e.attachments import sealed_size
+from signet.ports.members import Kind as PodKind
 from tests.support.cut_http import CutHttp
-from tests.support.lanes import s3
+from tests.support.lanes import Server, s3
+from tests.support.local_cluster import cluster, register
 from tests.support.people import Person, running
 
 MIB = 1024 * 1024
@@ -46,6 +49,7 @@ class World:
     settings: dict[str, object] = field(default_factory=dict)
     http: CutHttp = field(default_factory=CutHttp)
     server: testing.Server | None = None
+    chance: float = 0.0  # of back-offs
 
     @property
     def running(self) -> testing.Server:
@@ -71,7 +75,7 @@ class World:
             store=self.folder / name,
             user_name=name,
             transport=transport,
-            environment=Environment(http=self.http, chance=lambda: 0.0),
+            environment=Environment(http=self.http, chance=lambda: self.chance),
         )
 
     async def open(self, name: str) -> Client:
@@ -394,3 +398,76 @@ async def test_pieces_of_a_file_are_sent_as_they_come(world: World) -> None:
         await bob.download(found, world.folder / "got")
     assert (found.file_name, found.media_type) == ("lines.txt", "")
     assert (world.folder / "got").read_text().splitlines()[-1] == "line 999"
+
+
+async def test_a_download_goes_on_when_the_server_comes_back(tmp_path: Path) -> None:
+    world = World(tmp_path, chance=0.99)
+    async with world.up():
+        alice, bob = await world.register("alice"), await world.register("bob")
+        await bob.start()
+        async with running(alice):
+            picture = world.picture()
+            await sent(alice, bob, picture)
+        async for event in bob.events():
+            if isinstance(event, MessageReceived):
+                [found] = event.message.attachments
+                break
+        half = asyncio.Event()
+        world.http.gets.extend([2 * MIB] * PARTS)  # every part is cut once
+        loading = asyncio.create_task(
+            bob.download(found, world.folder / "got", lambda at: _set_beyond(half, at))
+        )
+        await half.wait()
+    async with world.up():
+        await loading
+    assert (world.folder / "got").read_bytes() == picture.read_bytes()
+    await bob.stop()
+
+
+async def test_a_text_and_a_thumbnail_must_go_into_a_message(world: World) -> None:
+    alice = await world.register("alice")
+    for text, thumbnail in (("x" * 20_000, bytes(10_000)), ("", bytes(16 * 1024 + 1))):
+        with pytest.raises(ContentTooLarge):
+            await alice.send_attachment(
+                alice.user_id, world.picture(10), text=text, thumbnail=thumbnail
+            )
+    with pytest.raises(ValueError, match="media type"):
+        await alice.send_attachment(alice.user_id, world.picture(10), media_type="a picture")
+    assert leftovers(world.folder) == []
+    await alice.stop()
+
+
+@pytest.mark.lane("s3")
+async def test_an_upload_goes_on_when_s3_comes_back(tmp_path: Path, s3_server: Server) -> None:
+    world = World(tmp_path)
+    login = f"{s3.ACCESS}:{s3.SECRET}@{s3.BUCKET}"
+    where = f"region={s3.REGION}&endpoint=http://{s3_server.url}"
+    world.settings["blobs"] = f"s3://{login}?{where}"
+    async with world.up():
+        alice, bob = await world.register("alice"), await world.register("bob")
+        async with running(alice), running(bob) as b:
+            picture = world.picture()
+            world.http.gate.clear()
+            message = await alice.send_attachment(bob.user_id, picture)
+            await world.http.stands.wait()
+            s3_server.kill()
+            world.http.gate.set()
+            await asyncio.to_thread(s3_server.restart)
+            await alice.wait_sent(message.id)
+            await bob.download(await received(b), world.folder / "got")
+    assert (world.folder / "got").read_bytes() == picture.read_bytes()
+
+
+@pytest.mark.timeout(240)
+async def test_keys_processes_of_one_machine_share_their_blobs(tmp_path: Path) -> None:
+    async with cluster(tmp_path, {**COUNTS, PodKind.KEYS: 2}) as at:
+        alice = await register(at, tmp_path, "alice")
+        bob = await Client.register(
+            server=at.entries.rest[1], store=tmp_path / "bob", user_name="bob"
+        )
+        async with running(alice), running(bob) as b:
+            picture = tmp_path / "picture.jpg"
+            picture.write_bytes(os.urandom(9 * MIB))
+            await sent(alice, bob, picture)
+            await bob.download(await received(b), tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == picture.read_bytes()

@@ -283,7 +283,7 @@ LOOKUPS_AN_HOUR = 60  # a caller
 # of many people. Raise: one of either may keep the service and its database busier.
 REQUESTS_A_MINUTE = 600
 ADDRESS_REQUESTS_A_MINUTE = 6_000  # with REQUESTS_A_MINUTE
-# Reports of abuse that one account makes, and those that it makes of the same person. Raise: whoever
+# Reports of abuse that one account makes, and those that it makes of the same person. Raise: who
 # means harm fills the operator's trail with more of them.
 REPORTS_A_DAY = 20
 REPORTS_OF_ONE_A_DAY = 3  # with REPORTS_A_DAY
@@ -312,6 +312,8 @@ LINKS_AN_HOUR = 60  # mailboxes that one address opens, and offers that one acco
 # Other calls of linking from an address; a device that waits looks once in LINK_POLL.
 LINK_CALLS_A_MINUTE = 600
 LINK_POLL = 0.5
+MAX_PROFILE = 64 * KIB  # bytes of a sealed profile: a name and a small picture
+PROFILES_AN_HOUR = 600  # that one account looks at, and times that it changes its own
 # A device that did not log in for so many days is removed, but for an account's latest. Raise:
 # lost phones are encrypted for longer. Lower: a tablet in a drawer is linked anew.
 IDLE_DEVICE_DAYS = 60
@@ -444,8 +446,9 @@ MEDIA_READS_AN_HOUR = 2_000
 MEDIA_SWEEP_PERIOD = 3600.0
 # Parts that a client puts or gets at once. Raise: fast networks are used better, slow ones worse.
 MEDIA_PARTS_AT_ONCE = 3
-# How often a download that brings nothing goes on before it gives up. Raise: it notices later.
-MEDIA_TRIES = 5
+# Tries of a download, in a row, that bring nothing: half a minute at the most. Raise: who waits
+# for a file hears later that it does not come. Lower: the restart of a server ends downloads.
+MEDIA_TRIES = 8
 # Bytes of a thumbnail, and of a file's name and type: they travel inside the message.
 MAX_THUMBNAIL = 16 * KIB
 MAX_FILE_NAME = 255
