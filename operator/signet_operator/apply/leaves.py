@@ -6,7 +6,7 @@ dry run, is answered with who owns which key of `data` (managedFields); whoever 
 - F1 Each is asked for every CHECK_S, and every SUSPECT_S while a pod of its tier shows another
   certificate, or does not start.
 - F2 One that is gone, or whose keys are not the operator's any more, is made anew.
-- F3 One that the API does not let the operator write is said, and tried again at the next check.
+- F3 One that the API does not let the operator write is said, and tried again every SUSPECT_S.
 """
 
 import zlib
@@ -71,7 +71,7 @@ class Leaves:
         suspects = {pod.tier for pod in pods if _suspect(pod, kept.leaves.get(pod.tier))}
         found = []
         for tier in kept.leaves:
-            wait = SUSPECT_S if tier in suspects else CHECK_S
+            wait = SUSPECT_S if tier in suspects | kept.refused.keys() else CHECK_S
             if now - kept.checked.setdefault(tier, now - _spread(spec, wait)) < wait:
                 continue
             kept.checked[tier] = now

@@ -117,7 +117,7 @@ async def test_one_that_may_not_be_written_is_said_and_keeps_nothing_else(
     assert one.api.get(POOL_KIND, NAMESPACE, "blue-keys")["spec"]["replicas"] == 5
     found["metadata"]["labels"][names.MANAGED_BY_LABEL] = names.MANAGER
     found["metadata"]["managedFields"] = []
-    await one.look(after=CHECK_S)
+    await one.look(after=SUSPECT_S)
     assert condition(one, "Degraded")["status"] == "False"
 
 
