@@ -75,6 +75,16 @@ class Story:
         await asyncio.sleep(amount * 0.003)
         await self.its_owner_dies(amount)
 
+    async def its_owner_dies_when_it_has_answered(self, amount: int) -> None:
+        """What it owes the members is in its log, and nobody asks for it again."""
+        self.cluster.set_trouble(amount / 15)
+        await self.somebody_writes(amount)
+        for _ in range(3000):
+            if not any(phone.waits_for_the_group for phone in self.phones):
+                break
+            await asyncio.sleep(0.001)
+        await self.its_owner_dies(amount)
+
     async def time_passes(self, amount: int) -> None:
         await self._faults.time_passes(amount)
 

@@ -55,6 +55,11 @@ class GroupPhone(Phone):
         self.outboxes[TO].add(ordinal, now, sealed=False)
         self._pump(TO)
 
+    @property
+    def waits_for_the_group(self) -> bool:
+        """Whether something to it is not answered."""
+        return TO in self.outboxes and len(self.outboxes[TO]) > 0
+
     def _do(self, to: UserId, effects: Sequence[Effect]) -> None:
         for effect in effects:
             match effect:
