@@ -27,6 +27,7 @@ from signet.core import limits
 from signet.ports.blobs import NAME, BlobExists, BlobInfo, BlobNotFound, Method
 
 CHUNK = 256 * 1024  # what `get` yields at the least, but for the last
+WRITTEN = 512 * 1024  # gathered in memory, twice, of each blob that is being put
 
 
 class FilesystemBlobs:
@@ -61,7 +62,8 @@ class FilesystemBlobs:
                 staged,
                 _exactly(chunks, size),
                 use_multipart=True,
-                chunk_size=limits.BLOB_PART,
+                chunk_size=WRITTEN,
+                max_concurrency=2,
             )
             await asyncio.to_thread(_publish, self._incoming / staged, self._whole / name)
         finally:
