@@ -264,3 +264,28 @@ def it_was_told_of_every_copy(phone: GroupPhone, log: list[Logged]) -> None:
 def direct(phone: GroupPhone) -> set[bytes]:
     """Messages to one person."""
     return {message for (to, _), message in phone.written.items() if to != TO}
+
+
+@virtual_time.in_virtual_time
+async def test_what_a_dead_owner_had_answered_and_not_brought_comes_from_the_next_one() -> None:
+    """Nobody asks for it again: the next owner finds it by itself (G1)."""
+    cluster = Cluster(random.Random(3))
+    await cluster.up(ROUTERS, gateways=1)
+    phones = [GroupPhone(cluster, user) for user in USERS]
+    GroupKeys(cluster, *USERS)
+    for phone in phones:
+        phone.connect()
+    await asyncio.sleep(20.0)
+    owner = next(life for life in cluster.routers.values() if life.router.not_owner_of(TO) is None)
+    owner.router._groups._fan_out._pump = lambda: None  # type: ignore[method-assign]
+    for _ in range(3):
+        phones[0].write_to_group()
+    while phones[0].waits_for_the_group:
+        await asyncio.sleep(0.1)
+    assert all(len(phone.took) == 1 for phone in phones)  # the change that made the group
+    cluster.kill(owner.router._steward.name)
+    await asyncio.sleep(20.0)
+    assert all(len(phone.took) == 4 for phone in phones)
+    for phone in phones:
+        it_took_what_was_for_it_once_and_in_order(phone, ordered(cluster))
+    cluster.down()
