@@ -43,12 +43,13 @@ from signet.router.in_process import InProcessRouters
 from signet.router.router import Router
 from signet.settings import Settings, key_of
 from signet.telemetry.pages import Pages
-from signet.v1 import keys_pb2, media_pb2, push_pb2
+from signet.v1 import group_pb2, keys_pb2, media_pb2, push_pb2
 
 log = structlog.get_logger()
 
 __all__ = ["Addresses", "PortTaken", "Standalone"]
 
+GROUPS_SERVICE = group_pb2.DESCRIPTOR.services_by_name["Groups"].full_name  # and this
 PUSH_SERVICE = push_pb2.DESCRIPTOR.services_by_name["Push"].full_name  # and this
 MEDIA_SERVICE = media_pb2.DESCRIPTOR.services_by_name["Media"].full_name  # KeysServer adds it
 KEYS_SERVICE = keys_pb2.DESCRIPTOR.services_by_name["Keys"].full_name
@@ -195,7 +196,8 @@ class Standalone:
             return KEYS_SERVICE
 
         config = gateway_config(settings, "standalone", resume_key(settings, self._folder))
-        services = [add_keys, lambda _: MEDIA_SERVICE, lambda _: PUSH_SERVICE]
+        others = (MEDIA_SERVICE, PUSH_SERVICE, GROUPS_SERVICE)
+        services = [add_keys, *map(_named, others)]
         gateway = Gateway(config, routers, keys.tokens, services=services)
         await gateway.start()
         self._stack.push_async_callback(gateway.stop)
@@ -221,3 +223,8 @@ class Standalone:
         if not self._ready or self.gateway is None:
             return "starting or stopping"
         return self.gateway.not_ready() or self._router_not_ready()
+
+
+def _named(service: str) -> Callable[[aio.Server], str]:
+    """A service that is added already, for reflection."""
+    return lambda _: service

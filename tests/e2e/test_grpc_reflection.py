@@ -1,6 +1,7 @@
 """A client that knows nothing but an address: it lists, reads and calls by reflection."""
 
 import asyncio
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -14,6 +15,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 from signet.core.drain import Order
 from tests.support.gateways import ALICE, World
+from tests.support.server import server
 
 
 class Stranger:
@@ -61,6 +63,17 @@ async def test_a_stranger_lists_the_services(here: World) -> None:
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }
+
+
+async def test_a_whole_server_lists_the_services_of_keys_too(tmp_path: Path) -> None:
+    async with server(tmp_path / "data") as running:
+
+        def services() -> set[str]:
+            with channel_to(running.addresses.grpc) as channel:
+                return Stranger(channel).services
+
+        listed = await asyncio.to_thread(services)
+    assert listed >= {f"signet.v1.{name}" for name in ("Keys", "Media", "Push", "Groups")}
 
 
 async def test_a_stranger_calls_connect_with_descriptors_from_the_server(here: World) -> None:
