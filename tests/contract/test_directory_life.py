@@ -4,7 +4,7 @@ import os
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import ColumnElement, LargeBinary, false, select
+from sqlalchemy import ColumnElement, LargeBinary, false, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from signet.adapters.directory_life import NOBODYS, WITHHELD, whose
@@ -127,6 +127,30 @@ async def test_all_rows_that_name_a_user_are_exported(directory: SqlDirectory) -
     assert {name: len(rows.get(name, ())) for name in counted} == counted
     assert len(rows["contact"]) == 2
     assert rows["account"][0]["user_name"] == "ann"
+
+
+@every_adapter
+async def test_what_members_know_of_a_group_is_exported_to_its_members(
+    directory: SqlDirectory,
+) -> None:
+    ann, bob, eve = [(await registered(directory)).user for _ in range(3)]
+    group, tables = os.urandom(16), metadata.tables
+
+    async def write(tx: AsyncConnection) -> None:
+        at = {"group_id": group, "version": 1}
+        await tx.execute(insert(tables["chat_group"]).values(**at, state=b"state"))
+        await tx.execute(insert(tables["group_change"]).values(**at, record=b"record"))
+        await tx.execute(insert(tables["group_step"]).values(**at, members=ann + bob))
+        for user in (ann, bob):
+            member = {"group_id": group, "user_id": user}
+            await tx.execute(insert(tables["group_member"]).values(member))
+
+    await directory._write(write)
+    names = ("chat_group", "group_change", "group_step", "group_member")
+    for user, count in ((ann, 1), (bob, 1), (eve, 0)):
+        rows = await directory.rows_of(user)
+        assert [len(rows[name]) for name in names] == [count] * 4
+    assert (await directory.rows_of(ann))["group_change"][0]["record"] == b"record"
 
 
 @every_adapter

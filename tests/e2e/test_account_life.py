@@ -11,6 +11,8 @@ import pytest
 from signet.client import (
     Client,
     ConnectionState,
+    GroupAction,
+    GroupChanged,
     IdentityChanged,
     ReportReason,
     Status,
@@ -203,6 +205,22 @@ async def test_a_deleted_account_is_gone_and_its_streams_say_so(place: Place) ->
         lost = await bob.client.send(a, "are you there?")
         with pytest.raises(SendRefused, match="UNKNOWN_RECIPIENT"):
             await bob.client.wait_sent(lost.id)
+
+
+async def test_a_deleted_account_has_left_its_groups(place: Place) -> None:
+    async with talking(place, "alice", "bob", "carol") as (alice, bob, carol):
+        users = [person.client.user_id for person in (alice, bob, carol)]
+        group = await alice.client.create_group("Hike", users[1:])
+        await bob.until(lambda: any(isinstance(event, GroupChanged) for event in bob.told))
+        await alice.client.delete_account()
+
+        def left(event: object) -> bool:
+            return isinstance(event, GroupChanged) and event.action is GroupAction.LEFT
+
+        await bob.until(lambda: any(map(left, bob.told)))
+        members = {member.user for member in (await bob.client.group(group.id)).members}
+        assert members == set(users[1:])
+        assert (await bob.client.group(group.id)).is_administrator
 
 
 async def test_no_store_of_the_server_names_a_deleted_account(tmp_path: Path) -> None:

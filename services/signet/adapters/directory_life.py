@@ -5,10 +5,10 @@ exported. Others are named in `WHOSE`, or in `NOBODYS` with the reason why they 
 anybody; a test holds the tables to that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, delete, or_, select, update
+from sqlalchemy import ColumnElement, Table, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from signet.adapters.directory_accounts import load_account
@@ -16,8 +16,12 @@ from signet.adapters.directory_engine import SqlStore
 from signet.adapters.directory_keys import store_keys
 from signet.adapters.directory_tables import (
     account,
+    chat_group,
     contact,
     device,
+    group_change,
+    group_member,
+    group_step,
     long_lived_key,
     metadata,
     one_time_key,
@@ -28,8 +32,22 @@ from signet.ports.account_life import NewIdentity, Rows, Value
 from signet.ports.directory import Account, NoSuchAccount
 from signet.ports.telling import Untold
 
-WHOSE: dict[str, Sequence[ColumnElement[bytes]]] = {
-    "contact": (contact.c.user_id, contact.c.peer_id),  # who wrote to them, too
+
+def _of_their_groups(table: Table) -> "Whose":
+    """What all members of a group know of it."""
+
+    def whose_groups(user: UserId) -> ColumnElement[bool]:
+        mine = select(group_member.c.group_id).where(group_member.c.user_id == user)
+        return table.c.group_id.in_(mine)
+
+    return whose_groups
+
+
+Whose = Callable[[UserId], ColumnElement[bool]]
+WHOSE: dict[str, Whose] = {
+    # who wrote to them, too
+    "contact": lambda user: (contact.c.user_id == user) | (contact.c.peer_id == user),
+    **{table.name: _of_their_groups(table) for table in (chat_group, group_change, group_step)},
 }
 NOBODYS = {
     "deleted_user": "hashes of ids that are nobody's any more",
@@ -73,19 +91,19 @@ class SqlAccountLife(SqlStore):
         async def work(tx: AsyncConnection) -> Rows:
             found: dict[str, list[dict[str, Value]]] = {}
             for table in metadata.tables.values():
-                if columns := whose(table):
-                    rows = await tx.execute(select(table).where(or_(*(c == user for c in columns))))
+                if is_theirs := whose(table):
+                    rows = await tx.execute(select(table).where(is_theirs(user)))
                     found[table.name] = [_told(table, row._mapping) for row in rows]
             return found
 
         return await self._read(work)
 
 
-def whose(table: Table) -> Sequence[ColumnElement[Any]]:
-    """The columns by which a row is somebody's; none: it says nothing of anybody."""
+def whose(table: Table) -> Whose | None:
+    """Which rows are somebody's; None: the table says nothing of anybody."""
     if table.name in WHOSE:
         return WHOSE[table.name]
-    return (table.c.user_id,) if "user_id" in table.c else ()
+    return (lambda user: table.c.user_id == user) if "user_id" in table.c else None
 
 
 def _told(table: Table, row: Any) -> dict[str, Value]:

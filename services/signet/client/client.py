@@ -274,6 +274,11 @@ class Client(MessageCalls, GroupCalls, MediaCalls, PeopleCalls, AccountCalls, Pu
                 log.warning("this device could not register anew", code=error.code.name)
             await self._go_on(account)
 
+    async def _leave_groups(self) -> None:
+        for group in await self.groups():
+            if group.is_member:
+                await self.leave_group(group.id)
+
     async def _pause(self) -> None:
         await self._engine.close()
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from signet.client import identity_change
 from signet.client.calls import Calls
-from signet.client.errors import ServerUnreachable
+from signet.client.errors import ClientError, ServerUnreachable
 from signet.client.identity_change import Change
 from signet.client.rest import Json, b64, unb64
 from signet.client.store.settings import Account
@@ -13,6 +13,8 @@ from signet.core.errors import SignetError
 from signet.core.ids import show
 
 _DELETE_LABEL = b"signet-delete-v1"
+LEAVING = 10.0
+"""Seconds. Raise: a deletion waits longer for groups whose owner does not answer."""
 
 
 class LifeCalls(Calls):
@@ -54,12 +56,16 @@ class LifeCalls(Calls):
     async def delete_account(self) -> None:
         """Have the server forget this account and all that hangs on it. There is no way back.
 
+        It leaves its groups first, as far as that can be done in LEAVING seconds.
         Its streams end (ACCOUNT_DELETED); its id is never given to anybody again. What is in this
         device's store stays.
 
         Raises:
             SignetError, ServerUnreachable: nothing, or all of it, is gone.
         """
+        with suppress(SignetError, ClientError, TimeoutError):
+            async with asyncio.timeout(LEAVING):
+                await self._leave_groups()
         me, account = self._me, self._me.account
         who = {"user_id": show(account.user_id), "device_id": account.device}
         nonce = unb64((await self._keys.call("POST", "/v1/login/nonce", who))["nonce"])
@@ -72,6 +78,10 @@ class LifeCalls(Calls):
     async def export_account(self) -> Json:
         """All that the server holds on this account (docs/account.md). Raises RateLimited, …"""
         return await self._keys.call("GET", "/v1/account/export")
+
+    async def _leave_groups(self) -> None:
+        """Leave all groups. Raises SignetError, ClientError."""
+        raise NotImplementedError
 
     async def _pause(self) -> None:
         """Close the stream, and finish what is being taken."""
