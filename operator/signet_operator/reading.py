@@ -168,4 +168,14 @@ def _settings(spec: Fields) -> Fields:
         "hold_s": limits["holdSeconds"],
         "log_format": spec["logs"]["format"],
         "log_level": spec["logs"]["level"],
+        **_push(spec["push"]),
+    }
+
+
+def _push(push: Fields) -> Fields:
+    """What devices may register. Nothing where that is nothing: settings stay as they were."""
+    kinds, key = push.get("kinds", ()), push.get("vapidPublicKey", "")
+    return {
+        **({"push_kinds": ",".join(kinds)} if kinds else {}),
+        **({"vapid_public_key": key} if key else {}),
     }

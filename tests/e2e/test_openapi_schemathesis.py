@@ -25,6 +25,7 @@ from signet.adapters.rate_limits import MemoryRateLimits
 from signet.keys.rest import create_app
 from signet.keys.server import KeysServer
 from signet.keys.service import Keys
+from signet.ports.push_registrations import PushKind
 from tests.support.identities import NewPerson
 from tests.support.keys_service import Told, generous, keys_service
 
@@ -44,7 +45,7 @@ def served(folder: Path) -> Iterator[str]:
     async def serve() -> None:
         nonlocal stop, loop
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
-        async with keys_service(folder) as service:
+        async with keys_service(folder, generous(push_kinds=tuple(PushKind))) as service:
             server = KeysServer(service.keys)
             await server.start()
             addresses.append(f"http://{server.rest}")

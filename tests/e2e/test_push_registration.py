@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -100,6 +100,12 @@ async def test_the_same_is_registered_and_removed_by_sdk_rest_and_grpc(tmp_path:
         await bob.close()
 
 
+def browser_json(endpoint: str) -> dict[str, str]:
+    its = Browser().subscription(endpoint)
+    keys = {"p256dh": b64encode(its.p256dh).decode(), "auth": b64encode(its.auth).decode()}
+    return {"endpoint": endpoint, **keys}
+
+
 async def over_rest(server: Standalone, token: str) -> None:
     """From an iPhone to nothing."""
     headers = {"Authorization": f"Bearer {token}"}
@@ -110,6 +116,9 @@ async def over_rest(server: Standalone, token: str) -> None:
         for wrong in ({"kind": "fax"}, {"token": "a:token"}, {"kind": "apns", "token": "short"}):
             refused = await rest.put("/v1/account/push", json=wrong)
             assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_ARGUMENT")
+        private = {**browser_json("https://10.0.0.1/push"), "kind": "web_push"}
+        refused = await rest.put("/v1/account/push", json=private)
+        assert (refused.status_code, refused.json()["code"]) == (422, "PUSH_REFUSED")
         assert (await rest.delete("/v1/account/push")).json()["registered"] is None
     async with httpx.AsyncClient(base_url=server.addresses.rest) as nobody:
         assert (await nobody.get("/v1/account/push")).status_code == 401

@@ -114,6 +114,13 @@ CLUSTER_CASES = (
     ),
     Case(
         CLUSTERS,
+        ".spec",
+        "push.kinds says what stores.push serves",
+        {"push": {"kinds": ["fcm"]}, "stores": {**STORES, "push": {"url": "fcm:?account_file=/a"}}},
+        {"push": {"kinds": ["fcm"]}},
+    ),
+    Case(
+        CLUSTERS,
         ".spec.shards",
         "shards cannot change",
         {"shards": 64},

@@ -14,6 +14,7 @@ from signet_operator.desired.places import (
     STORE_CAS,
     STORE_FILES,
     STORE_SECRETS,
+    STORES,
 )
 from signet_operator.names import Tier
 from signet_operator.spec import ClusterSpec, Issuer
@@ -41,6 +42,12 @@ def of(spec: ClusterSpec, tier: Tier, stores: Iterable[str]) -> tuple[list[Objec
     if tier is Tier.GATEWAY and public is not None and not spec.exposure.gateway_class:
         found.append(_secret("public", public.name, PUBLIC))
     return split(found)
+
+
+def stores(spec: ClusterSpec, tier: Tier) -> tuple[str, ...]:
+    """What a tier opens: push looks devices up in the directory, where they may register."""
+    looks_up = tier is Tier.PUSH and spec.settings.get("push_kinds")
+    return STORES[tier] + (("directory",) if looks_up else ())
 
 
 Mounted = tuple[Object, str, bool]  # the volume, its path, whether it is only read

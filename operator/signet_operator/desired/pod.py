@@ -18,7 +18,6 @@ from signet_operator.desired.places import (
     SETTINGS,
     SETTINGS_FILE,
     SHARED,
-    STORES,
     USER,
     WEBSOCKET,
 )
@@ -48,7 +47,7 @@ def template(spec: ClusterSpec, tier: Tier) -> Object:
     """A PodTemplateSpec."""
     asked = spec.tiers[tier]
     overrides = asked.overrides
-    volumes, mounted = mounts.of(spec, tier, STORES[tier])
+    volumes, mounted = mounts.of(spec, tier, mounts.stores(spec, tier))
     return {
         "metadata": {
             "labels": {
@@ -153,7 +152,7 @@ def environment(spec: ClusterSpec, tier: Tier) -> list[Object]:
         **({"SIGNET_ENTRY_LEAD_S": str(ENTRY_LEAD)} if tier is Tier.GATEWAY else {}),
         **_addresses(spec, tier),
         **_tls(spec, tier),
-        **mounts.secret_files(spec, STORES[tier]),
+        **mounts.secret_files(spec, mounts.stores(spec, tier)),
     }
     if key := mounts.SHARED_KEYS.get(tier):
         plain[f"SIGNET_{key.upper()}_FILE"] = f"{SHARED}/{key}"

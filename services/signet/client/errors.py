@@ -247,6 +247,9 @@ class MediaWrongLength(SignetError): ...
 class PushNotOffered(SignetError): ...
 
 
+class PushRefused(SignetError): ...
+
+
 _BY_CODE: dict[Code, type[SignetError]] = {
     Code.USER_NAME_TAKEN: UserNameTaken,
     Code.UNAUTHENTICATED: Unauthenticated,
@@ -304,6 +307,7 @@ _BY_CODE: dict[Code, type[SignetError]] = {
     Code.MEDIA_INCOMPLETE: MediaIncomplete,
     Code.MEDIA_WRONG_LENGTH: MediaWrongLength,
     Code.PUSH_NOT_OFFERED: PushNotOffered,
+    Code.PUSH_REFUSED: PushRefused,
 }
 
 

@@ -34,7 +34,8 @@ class PushCalls(Calls):
 
         Raises:
             PushNotOffered: the server wakes no devices of this kind.
-            SignetError: INVALID_ARGUMENT (it cannot be one), RATE_LIMITED; ServerUnreachable.
+            PushRefused: it cannot be one; the detail names the field.
+            SignetError: RATE_LIMITED, …; ServerUnreachable.
         """
         return _state(await self._keys.call("PUT", "/v1/account/push", _body(registration)))
 

@@ -67,6 +67,7 @@ class Code(IntEnum):
     MEDIA_INCOMPLETE = 122
     MEDIA_WRONG_LENGTH = 123
     PUSH_NOT_OFFERED = 130
+    PUSH_REFUSED = 131
 
 
 class Retry(Enum):
@@ -261,6 +262,13 @@ RULES: dict[Code, Rule] = {
         "FAILED_PRECONDITION",
         409,
         "this server wakes no devices by this kind of push",
+    ),
+    Code.PUSH_REFUSED: Rule(
+        Retry.NEVER,
+        4000,
+        "INVALID_ARGUMENT",
+        422,
+        "no device can be woken so; the detail names the field",
     ),
 }
 

@@ -47,11 +47,11 @@ class PushDevices:
         """Wake the device so from now on.
 
         Raises:
-            SignetError: INVALID_ARGUMENT (names the field), PUSH_NOT_OFFERED, RATE_LIMITED.
+            SignetError: PUSH_NOT_OFFERED, PUSH_REFUSED (names the field), RATE_LIMITED.
         """
-        check(registration)
         if registration.kind not in self._parts.config.push_kinds:
             raise SignetError(Code.PUSH_NOT_OFFERED)
+        check(registration)
         most = self._parts.config.push_an_hour
         key = f"{caller.user.hex()}.{caller.device.device}"
         await self._parts.limit("push", key, most, HOUR)
@@ -73,40 +73,40 @@ def check(registration: Registration) -> None:
     """Whether it can be one at all; only a push tells whether it is.
 
     Raises:
-        SignetError: INVALID_ARGUMENT with the field's name.
+        SignetError: PUSH_REFUSED with the field's name.
     """
     match registration:
         case WebPush(endpoint, p256dh, auth):
             _check_endpoint(endpoint)
             if not _is_point(p256dh):
-                raise _invalid("p256dh: not an uncompressed point of P-256")
+                raise _refused("p256dh: not an uncompressed point of P-256")
             if len(auth) != _AUTH:
-                raise _invalid(f"auth: {_AUTH} bytes")
+                raise _refused(f"auth: {_AUTH} bytes")
         case Apns(token, topic):
             if not _HEX.fullmatch(token):
-                raise _invalid("token: 64 to 200 hex digits, in lower case")
+                raise _refused("token: 64 to 200 hex digits, in lower case")
             if len(topic) > MAX_PUSH_TOPIC or not _TOPIC.fullmatch(topic):
-                raise _invalid("topic: an app's bundle id")
+                raise _refused("topic: an app's bundle id")
         case Fcm(token):
             if len(token) > MAX_PUSH_TOKEN or not _FCM.fullmatch(token):
-                raise _invalid("token: no registration token of FCM")
+                raise _refused("token: no registration token of FCM")
 
 
 def _check_endpoint(endpoint: str) -> None:
     """Names are looked at when they are resolved, each time (adapters/push_addresses)."""
     if len(endpoint) > MAX_PUSH_ENDPOINT or not _PRINTABLE.fullmatch(endpoint):
-        raise _invalid(f"endpoint: a URL of at most {MAX_PUSH_ENDPOINT} characters")
+        raise _refused(f"endpoint: a URL of at most {MAX_PUSH_ENDPOINT} characters")
     try:
         parts = urlsplit(endpoint)
         whole = bool(parts.hostname) and parts.port != 0
     except ValueError:
         whole = False
     if not whole or parts.scheme != "https":
-        raise _invalid("endpoint: an https URL with a host")
+        raise _refused("endpoint: an https URL with a host")
     if parts.username is not None or parts.password is not None or "#" in endpoint:
-        raise _invalid("endpoint: no user and no fragment")
+        raise _refused("endpoint: no user and no fragment")
     if _is_private(parts):
-        raise _invalid("endpoint: not a public address")
+        raise _refused("endpoint: not a public address")
 
 
 def _is_private(parts: SplitResult) -> bool:
@@ -124,5 +124,5 @@ def _is_point(p256dh: bytes) -> bool:
     return len(p256dh) == _POINT
 
 
-def _invalid(detail: str) -> SignetError:
-    return SignetError(Code.INVALID_ARGUMENT, detail)
+def _refused(detail: str) -> SignetError:
+    return SignetError(Code.PUSH_REFUSED, detail)

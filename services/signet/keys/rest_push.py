@@ -82,7 +82,7 @@ def push_routes(keys: Keys) -> APIRouter:
 
     @router.put(
         "/v1/account/push",
-        responses=refusals(*CALLER, Code.PUSH_NOT_OFFERED, Code.RATE_LIMITED),
+        responses=refusals(*CALLER, Code.PUSH_NOT_OFFERED, Code.PUSH_REFUSED, Code.RATE_LIMITED),
     )
     async def register_push(caller: Authenticated, body: Registration) -> PushState:
         """Wake the calling device so from now on."""

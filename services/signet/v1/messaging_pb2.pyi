@@ -153,6 +153,7 @@ class _CodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Code.ValueType],
     CODE_MEDIA_INCOMPLETE: _Code.ValueType  # 122
     CODE_MEDIA_WRONG_LENGTH: _Code.ValueType  # 123
     CODE_PUSH_NOT_OFFERED: _Code.ValueType  # 130
+    CODE_PUSH_REFUSED: _Code.ValueType  # 131
 
 class Code(_Code, metaclass=_CodeEnumTypeWrapper):
     """Every refusal and every close has one. protos/protocol.md, "Codes", says for each: retry? when?"""
@@ -233,6 +234,7 @@ CODE_MEDIA_TICKET_REFUSED: Code.ValueType  # 121
 CODE_MEDIA_INCOMPLETE: Code.ValueType  # 122
 CODE_MEDIA_WRONG_LENGTH: Code.ValueType  # 123
 CODE_PUSH_NOT_OFFERED: Code.ValueType  # 130
+CODE_PUSH_REFUSED: Code.ValueType  # 131
 Global___Code: _TypeAlias = Code  # noqa: Y015
 
 @_typing.final

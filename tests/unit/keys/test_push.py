@@ -99,7 +99,7 @@ async def test_what_is_no_subscription_is_refused_by_its_field(
     tmp_path: Path, change: dict[str, object], says: str
 ) -> None:
     error = await refused(replace(BROWSER, **change), tmp_path)  # type: ignore[arg-type]
-    assert error.code is Code.INVALID_ARGUMENT
+    assert error.code is Code.PUSH_REFUSED
     assert error.detail.startswith(says)
 
 
@@ -121,7 +121,7 @@ async def test_what_is_no_token_is_refused_by_its_field(
     tmp_path: Path, registration: Registration, says: str
 ) -> None:
     error = await refused(registration, tmp_path)
-    assert error.code is Code.INVALID_ARGUMENT
+    assert error.code is Code.PUSH_REFUSED
     assert error.detail.startswith(says)
 
 

@@ -101,6 +101,7 @@ def full() -> ClusterSpec:
             pull_secrets=("registry-login",),
         ),
         stores=secret_stores(),
+        settings={**plain().settings, "push_kinds": "web_push,apns"},
         tiers={kind: gateway if kind is Tier.GATEWAY else tier(kind) for kind in Tier},
         exposure=Exposure(
             service_type="LoadBalancer",

@@ -31,10 +31,12 @@ URLS = {
     "push": "webhook:https://push.example?secret_file=/etc/signet/store-files/push/key",
 }
 BY_CERT_MANAGER = Certificates(Issuer.CERT_MANAGER, {"name": "internal"})
+PUSHING = {**plain().settings, "push_kinds": "web_push", "vapid_public_key": "B" * 87}
 SPECS = {
     "plain": plain(),
     "full": full(),
     "secrets": plain(stores=secret_stores()),
+    "devices register": plain(stores=secret_stores(), settings=PUSHING),
     "no TLS": plain(certificates=Certificates(Issuer.NONE)),
     "cert-manager": plain(certificates=BY_CERT_MANAGER),
     "TLS at gateways": plain(exposure=Exposure(tls=SecretKey("clients", "tls.crt"))),
@@ -116,6 +118,16 @@ def test_a_pod_accepts_the_settings_that_it_is_given(
     assert (read.blobs == "none:") == (not with_blobs)
     assert (read.blobs == URLS["blobs"]) == (with_blobs and kind is Tier.KEYS)
     assert (kind is Tier.GATEWAY) == bool(read.resume_key)
+    assert read.push_kinds == spec.settings.get("push_kinds", "")
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_push_may_read_the_directory_only_where_devices_register(name: str) -> None:
+    spec = SPECS[name]
+    secrets = [one for one in template(spec, Tier.PUSH)["spec"]["volumes"] if "secret" in one]
+    mounted = "directory-login" in {one["secret"]["secretName"] for one in secrets}
+    registers = bool(spec.settings.get("push_kinds"))
+    assert mounted == (registers and spec.stores["directory"].secret is not None)
 
 
 @pytest.mark.parametrize("name", SPECS)
