@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from grpc import aio
+from prometheus_client import REGISTRY
 
 from signet.core.errors import Code, SignetError
 from signet.core.limits import BLOB_PART, MEDIA_TICKET_TTL, MEDIA_TTL
@@ -86,6 +87,21 @@ async def test_what_was_put_by_a_ticket_is_got_by_its_name(blobs: Running, data:
     stored = await blobs.service.keys.media.complete(blobs.ann, upload.ticket)
     assert (stored.name, stored.size) == (upload.name, len(data))
     assert await blobs.get(upload.name) == data
+
+
+async def test_what_goes_through_the_door_is_counted(tmp_path: Path) -> None:
+    def counted(status: str) -> float:
+        labels = {"route": "/v1/blobs/{name}", "status": status}
+        return REGISTRY.get_sample_value("signet_keys_requests_total", labels) or 0.0
+
+    async with keys_service(tmp_path) as service:
+        server = KeysServer(service.keys)
+        await server.start()
+        before = counted("403")
+        async with httpx.AsyncClient(base_url=f"http://{server.rest}", trust_env=False) as http:
+            assert (await http.get("/v1/blobs/name")).status_code == 403
+        assert counted("403") == before + 1
+        await server.stop()
 
 
 @every_adapter
