@@ -1,4 +1,4 @@
-"""What ports/linking.py says, on every adapter."""
+"""What ports/linking.py and ports/profiles.py say, on every adapter."""
 
 import asyncio
 import os
@@ -11,6 +11,7 @@ from signet.core.limits import MAX_DEVICES
 from signet.ports.directory import Directory, NewDevice, NoSuchAccount, TooManyDevices
 from signet.ports.linking import Approval, DeviceLink, LinkTaken, NoSuchLink
 from signet.ports.pre_keys import KeyUpload
+from signet.ports.profiles import Profile
 from tests.contract.directories import (
     directory,
     every_adapter,
@@ -219,3 +220,21 @@ async def test_of_devices_that_logged_in_at_once_one_stays(directory: Directory)
     await directory.add_device(first.user, a_device())
     later = NOW + DAY
     assert list(await directory.expire_devices(later, later, 10)) == [(first.user, 2)]
+
+
+@every_adapter
+async def test_a_profile_is_replaced_taken_away_and_gone_with_its_account(
+    directory: Directory,
+) -> None:
+    user = (await registered(directory)).user
+    assert await directory.profile(user) is None
+    assert await directory.set_profile(user, b"first") == 1
+    assert await directory.set_profile(user, b"second") == 2
+    assert await directory.profile(user) == Profile(2, b"second")
+    assert await directory.set_profile(user, b"") == 3
+    assert await directory.profile(user) is None
+    await directory.set_profile(user, b"again")
+    await directory.delete_account(user)
+    assert await directory.profile(user) is None
+    with pytest.raises(NoSuchAccount):
+        await directory.set_profile(user, b"nobody")

@@ -20,6 +20,7 @@ from signet.adapters.directory_keys import SqlPreKeys
 from signet.adapters.directory_life import SqlAccountLife
 from signet.adapters.directory_linking import SqlLinking
 from signet.adapters.directory_migrations import Migrations, current
+from signet.adapters.directory_profiles import SqlProfiles
 from signet.adapters.directory_proofs import SqlProofs
 from signet.adapters.directory_push import SqlPushRegistrations
 from signet.adapters.directory_relations import SqlRelations
@@ -38,6 +39,7 @@ class SqlDirectory(
     SqlAccountLife,
     SqlTelling,
     SqlPreKeys,
+    SqlProfiles,
     SqlProofs,
     SqlRelations,
     SqlGroups,

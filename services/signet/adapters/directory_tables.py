@@ -161,6 +161,20 @@ device_link = Table(  # gone with the device that offered something there
     sqlite_with_rowid=False,
 )
 
+profile = Table(
+    "profile",
+    metadata,
+    Column(
+        "user_id",
+        LargeBinary,
+        ForeignKey("account.user_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("version", BigInteger, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 nonce = Table(
     "nonce",
     metadata,

@@ -148,6 +148,19 @@ class KeysServicer(keys_pb2_grpc.KeysServicer):
         return convert.token(await self._keys.devices.renew(caller, renewal))
 
     @_answers
+    async def SetProfile(
+        self, request: pb.SetProfileRequest, context: Context
+    ) -> pb.ProfileVersion:
+        caller = await self._caller(context)
+        return pb.ProfileVersion(version=await self._keys.profiles.set(caller, request.sealed))
+
+    @_answers
+    async def GetProfile(self, request: pb.GetProfileRequest, context: Context) -> pb.Profile:
+        caller, user = await self._caller(context), UserId(request.user_id)
+        found = await self._keys.profiles.get(caller, user)
+        return pb.Profile(version=found.version, sealed=found.sealed)
+
+    @_answers
     async def OpenLink(self, request: pb.OpenLinkRequest, context: Context) -> pb.OpenedLink:
         opened = await self._keys.links.open(self._address(context))
         return pb.OpenedLink(address=opened.address, expires_at=opened.expires_at)

@@ -13,6 +13,7 @@ from signet.keys.rest_linking import linking_routes
 from signet.keys.rest_media import media_routes
 from signet.keys.rest_models import Problem
 from signet.keys.rest_problems import handle_problems, problem
+from signet.keys.rest_profiles import profile_routes
 from signet.keys.rest_push import push_routes
 from signet.keys.rest_routes import routes
 from signet.keys.service import Keys
@@ -42,6 +43,7 @@ def create_app(keys: Keys) -> FastAPI:
     )
     app.include_router(routes(keys))
     app.include_router(linking_routes(keys))
+    app.include_router(profile_routes(keys))
     app.include_router(life_routes(keys))
     app.include_router(media_routes(keys))
     app.include_router(group_routes(keys))

@@ -23,6 +23,7 @@ from signet.keys.media import Media
 from signet.keys.outbox import Outbox
 from signet.keys.parts import Parts
 from signet.keys.passwords import Passwords
+from signet.keys.profiles import Profiles
 from signet.keys.push import PushDevices
 from signet.keys.refusals import refuses
 from signet.keys.registration import Registrations
@@ -76,6 +77,7 @@ class Keys:
         self.accounts = OwnAccounts(parts)
         self.links = Links(parts)
         self.devices = DeviceLife(parts)
+        self.profiles = Profiles(parts)
         self.life = AccountLife(parts)
         self.exports = Exports(parts, changes)
         self.reports = Reports(parts)

@@ -22,6 +22,7 @@ from signet.ports.account_life import IdentityAndRows
 from signet.ports.groups import GroupStore
 from signet.ports.linking import Linking, OwnDevices
 from signet.ports.pre_keys import KeyUpload, PreKeys
+from signet.ports.profiles import Profiles
 from signet.ports.push_registrations import PushRegistrations
 from signet.ports.telling import Telling
 from signet.ports.users import Audience, User
@@ -343,6 +344,7 @@ class Directory(
     IdentityAndRows,
     Telling,
     PreKeys,
+    Profiles,
     Proofs,
     Relations,
     PushRegistrations,

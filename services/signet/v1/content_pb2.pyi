@@ -42,6 +42,7 @@ class Content(_message.Message):
     SYNC_FIELD_NUMBER: _builtins.int
     RETRY_REQUEST_FIELD_NUMBER: _builtins.int
     NO_MESSAGE_FIELD_NUMBER: _builtins.int
+    PROFILE_CHANGED_FIELD_NUMBER: _builtins.int
     PROFILE_KEY_FIELD_NUMBER: _builtins.int
     EXPIRE_AFTER_SECONDS_FIELD_NUMBER: _builtins.int
     GROUP_FIELD_NUMBER: _builtins.int
@@ -88,6 +89,8 @@ class Content(_message.Message):
     @_builtins.property
     def no_message(self) -> Global___NoMessage: ...
     @_builtins.property
+    def profile_changed(self) -> Global___ProfileChanged: ...
+    @_builtins.property
     def group(self) -> Global___GroupContext:
         """With a message of a group, also where a member's device gets it in a session of its own."""
 
@@ -112,15 +115,16 @@ class Content(_message.Message):
         sync: Global___Sync | None = ...,
         retry_request: Global___RetryRequest | None = ...,
         no_message: Global___NoMessage | None = ...,
+        profile_changed: Global___ProfileChanged | None = ...,
         profile_key: _builtins.bytes = ...,
         expire_after_seconds: _builtins.int = ...,
         group: Global___GroupContext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "body", b"body", "delete", b"delete", "disappearing_timer", b"disappearing_timer", "edit", b"edit", "group", b"group", "key_distribution", b"key_distribution", "no_message", b"no_message", "reaction", b"reaction", "read_receipt", b"read_receipt", "retry_request", b"retry_request", "sync", b"sync", "text", b"text", "typing", b"typing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "body", b"body", "delete", b"delete", "disappearing_timer", b"disappearing_timer", "edit", b"edit", "group", b"group", "key_distribution", b"key_distribution", "no_message", b"no_message", "profile_changed", b"profile_changed", "reaction", b"reaction", "read_receipt", b"read_receipt", "retry_request", b"retry_request", "sync", b"sync", "text", b"text", "typing", b"typing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "body", b"body", "clock_ms", b"clock_ms", "conversation", b"conversation", "delete", b"delete", "disappearing_timer", b"disappearing_timer", "earlier_ids", b"earlier_ids", "edit", b"edit", "expire_after_seconds", b"expire_after_seconds", "group", b"group", "key_distribution", b"key_distribution", "message_id", b"message_id", "no_message", b"no_message", "original_id", b"original_id", "profile_key", b"profile_key", "reaction", b"reaction", "read_receipt", b"read_receipt", "required_version", b"required_version", "retry_request", b"retry_request", "sync", b"sync", "text", b"text", "typing", b"typing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attachment", b"attachment", "body", b"body", "clock_ms", b"clock_ms", "conversation", b"conversation", "delete", b"delete", "disappearing_timer", b"disappearing_timer", "earlier_ids", b"earlier_ids", "edit", b"edit", "expire_after_seconds", b"expire_after_seconds", "group", b"group", "key_distribution", b"key_distribution", "message_id", b"message_id", "no_message", b"no_message", "original_id", b"original_id", "profile_changed", b"profile_changed", "profile_key", b"profile_key", "reaction", b"reaction", "read_receipt", b"read_receipt", "required_version", b"required_version", "retry_request", b"retry_request", "sync", b"sync", "text", b"text", "typing", b"typing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["text", "reaction", "edit", "delete", "disappearing_timer", "read_receipt", "typing", "attachment", "key_distribution", "sync", "retry_request", "no_message"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["text", "reaction", "edit", "delete", "disappearing_timer", "read_receipt", "typing", "attachment", "key_distribution", "sync", "retry_request", "no_message", "profile_changed"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -339,6 +343,8 @@ Global___Typing: _TypeAlias = Typing  # noqa: Y015
 
 @_typing.final
 class Attachment(_message.Message):
+    """A file that lies encrypted in the store of blobs: "Media" in protocol.md."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     POINTER_FIELD_NUMBER: _builtins.int
@@ -349,10 +355,15 @@ class Attachment(_message.Message):
     FILE_NAME_FIELD_NUMBER: _builtins.int
     THUMBNAIL_FIELD_NUMBER: _builtins.int
     pointer: _builtins.str
+    """the blob's name"""
     key: _builtins.bytes
+    """64 bytes, for this file alone"""
     digest: _builtins.bytes
+    """SHA-256 of the whole ciphertext"""
     size: _builtins.int
+    """of the file, in bytes"""
     media_type: _builtins.str
+    """The sender's claims. A name is never a path; a thumbnail has at most 16 KiB."""
     file_name: _builtins.str
     thumbnail: _builtins.bytes
     def __init__(
@@ -650,6 +661,57 @@ class RetryRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RetryRequest: _TypeAlias = RetryRequest  # noqa: Y015
+
+@_typing.final
+class ProfileChanged(_message.Message):
+    """The author shows another name or picture; Content.profile_key opens it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProfileChanged: _TypeAlias = ProfileChanged  # noqa: Y015
+
+@_typing.final
+class ProfileContent(_message.Message):
+    """What a profile says, sealed under its key: AES-256-GCM, nonce (12) before the ciphertext, with
+    "signet-profile-v1" ‖ user id (16) beside it; padded like a Content.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PICTURE_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    picture: _builtins.bytes
+    media_type: _builtins.str
+    """of the picture"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        picture: _builtins.bytes = ...,
+        media_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media_type", b"media_type", "name", b"name", "picture", b"picture"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProfileContent: _TypeAlias = ProfileContent  # noqa: Y015
 
 @_typing.final
 class NoMessage(_message.Message):

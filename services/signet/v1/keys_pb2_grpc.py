@@ -134,6 +134,16 @@ class KeysStub:
                 request_serializer=signet_dot_v1_dot_keys__pb2.RenewDeviceRequest.SerializeToString,
                 response_deserializer=signet_dot_v1_dot_keys__pb2.Token.FromString,
                 _registered_method=True)
+        self.SetProfile = channel.unary_unary(
+                '/signet.v1.Keys/SetProfile',
+                request_serializer=signet_dot_v1_dot_keys__pb2.SetProfileRequest.SerializeToString,
+                response_deserializer=signet_dot_v1_dot_keys__pb2.ProfileVersion.FromString,
+                _registered_method=True)
+        self.GetProfile = channel.unary_unary(
+                '/signet.v1.Keys/GetProfile',
+                request_serializer=signet_dot_v1_dot_keys__pb2.GetProfileRequest.SerializeToString,
+                response_deserializer=signet_dot_v1_dot_keys__pb2.Profile.FromString,
+                _registered_method=True)
         self.OpenLink = channel.unary_unary(
                 '/signet.v1.Keys/OpenLink',
                 request_serializer=signet_dot_v1_dot_keys__pb2.OpenLinkRequest.SerializeToString,
@@ -295,6 +305,18 @@ class KeysServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetProfile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProfile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def OpenLink(self, request, context):
         """A new device meets an old one (K7). Those of the new device want no token.
         """
@@ -440,6 +462,16 @@ def add_KeysServicer_to_server(servicer, server):
                     servicer.RenewDevice,
                     request_deserializer=signet_dot_v1_dot_keys__pb2.RenewDeviceRequest.FromString,
                     response_serializer=signet_dot_v1_dot_keys__pb2.Token.SerializeToString,
+            ),
+            'SetProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetProfile,
+                    request_deserializer=signet_dot_v1_dot_keys__pb2.SetProfileRequest.FromString,
+                    response_serializer=signet_dot_v1_dot_keys__pb2.ProfileVersion.SerializeToString,
+            ),
+            'GetProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProfile,
+                    request_deserializer=signet_dot_v1_dot_keys__pb2.GetProfileRequest.FromString,
+                    response_serializer=signet_dot_v1_dot_keys__pb2.Profile.SerializeToString,
             ),
             'OpenLink': grpc.unary_unary_rpc_method_handler(
                     servicer.OpenLink,
@@ -1017,6 +1049,60 @@ class Keys:
             '/signet.v1.Keys/RenewDevice',
             signet_dot_v1_dot_keys__pb2.RenewDeviceRequest.SerializeToString,
             signet_dot_v1_dot_keys__pb2.Token.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.v1.Keys/SetProfile',
+            signet_dot_v1_dot_keys__pb2.SetProfileRequest.SerializeToString,
+            signet_dot_v1_dot_keys__pb2.ProfileVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/signet.v1.Keys/GetProfile',
+            signet_dot_v1_dot_keys__pb2.GetProfileRequest.SerializeToString,
+            signet_dot_v1_dot_keys__pb2.Profile.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,8 @@ class KeysStub:
     Report: _grpc.UnaryUnaryMultiCallable[_keys_pb2.ReportRequest, _keys_pb2.Reported]
     RenameDevice: _grpc.UnaryUnaryMultiCallable[_keys_pb2.RenameDeviceRequest, _keys_pb2.Account]
     RenewDevice: _grpc.UnaryUnaryMultiCallable[_keys_pb2.RenewDeviceRequest, _keys_pb2.Token]
+    SetProfile: _grpc.UnaryUnaryMultiCallable[_keys_pb2.SetProfileRequest, _keys_pb2.ProfileVersion]
+    GetProfile: _grpc.UnaryUnaryMultiCallable[_keys_pb2.GetProfileRequest, _keys_pb2.Profile]
     OpenLink: _grpc.UnaryUnaryMultiCallable[_keys_pb2.OpenLinkRequest, _keys_pb2.OpenedLink]
     """A new device meets an old one (K7). Those of the new device want no token."""
     GetLink: _grpc.UnaryUnaryMultiCallable[_keys_pb2.GetLinkRequest, _keys_pb2.LinkState]
@@ -89,6 +91,8 @@ class KeysAsyncStub(KeysStub):
     Report: _aio.UnaryUnaryMultiCallable[_keys_pb2.ReportRequest, _keys_pb2.Reported]  # type: ignore[assignment]
     RenameDevice: _aio.UnaryUnaryMultiCallable[_keys_pb2.RenameDeviceRequest, _keys_pb2.Account]  # type: ignore[assignment]
     RenewDevice: _aio.UnaryUnaryMultiCallable[_keys_pb2.RenewDeviceRequest, _keys_pb2.Token]  # type: ignore[assignment]
+    SetProfile: _aio.UnaryUnaryMultiCallable[_keys_pb2.SetProfileRequest, _keys_pb2.ProfileVersion]  # type: ignore[assignment]
+    GetProfile: _aio.UnaryUnaryMultiCallable[_keys_pb2.GetProfileRequest, _keys_pb2.Profile]  # type: ignore[assignment]
     OpenLink: _aio.UnaryUnaryMultiCallable[_keys_pb2.OpenLinkRequest, _keys_pb2.OpenedLink]  # type: ignore[assignment]
     """A new device meets an old one (K7). Those of the new device want no token."""
     GetLink: _aio.UnaryUnaryMultiCallable[_keys_pb2.GetLinkRequest, _keys_pb2.LinkState]  # type: ignore[assignment]
@@ -239,6 +243,20 @@ class KeysServicer(metaclass=_abc_1.ABCMeta):
         request: _keys_pb2.RenewDeviceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_keys_pb2.Token, _abc.Awaitable[_keys_pb2.Token]]: ...
+
+    @_abc_1.abstractmethod
+    def SetProfile(
+        self,
+        request: _keys_pb2.SetProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.ProfileVersion, _abc.Awaitable[_keys_pb2.ProfileVersion]]: ...
+
+    @_abc_1.abstractmethod
+    def GetProfile(
+        self,
+        request: _keys_pb2.GetProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_pb2.Profile, _abc.Awaitable[_keys_pb2.Profile]]: ...
 
     @_abc_1.abstractmethod
     def OpenLink(

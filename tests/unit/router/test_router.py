@@ -233,6 +233,25 @@ async def test_a_removed_device_is_closed_at_once(
     assert bob.drops[0].code is Code.DEVICE_REMOVED  # S9
 
 
+async def test_a_device_that_registers_anew_keeps_what_waits_and_loses_its_streams(
+    router: Router, alice: Device, bob: Device, users: KnownUsers
+) -> None:
+    alice.send(BOB, 1)
+    await bob.until(lambda: bob.texts == [b"hello"])
+    users.add(BOB, {1: 12})
+    await router.changed(BOB)
+    await bob.until(lambda: bool(bob.drops))
+    assert bob.drops[0].code is Code.DEVICE_REMOVED  # K8: streams of the registration before
+    refused = await alice.sent(BOB, 2)
+    assert refused.code is Code.WRONG_DEVICES
+    assert refused.devices is not None
+    assert tuple(refused.devices.stale) == (1,)
+    anew = Device(router, BOB)
+    anew.address, anew.counter = bob.address._replace(registration=12), bob.counter
+    await anew.connect()
+    await anew.until(lambda: anew.texts == [b"hello"])
+
+
 async def test_peers_are_told_of_a_new_identity(
     router: Router, alice: Device, bob: Device, users: KnownUsers
 ) -> None:
