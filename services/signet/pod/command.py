@@ -20,6 +20,7 @@ from signet import settings as table
 from signet.adapters.schema import COMMAND, OldSchema
 from signet.core.limits import LEAVE_AGAIN, STOP_TIME
 from signet.data_folder import FolderInUse
+from signet.first_process import end_when_told
 from signet.pod.ending import end_within
 from signet.pod.listening import PortTaken
 from signet.pod.pod import Build, Pod
@@ -81,6 +82,7 @@ def command_of(kind: Kind, build: Build, text: str) -> Callable[..., None]:
 def _run(
     kind: Kind, build: Build, config: Path | None, flags: dict[str, Any], as_json: bool
 ) -> None:
+    end_when_told()
     try:
         settings = table.load(config, **flags)
         logs.configure(settings.log_format, settings.log_level)
