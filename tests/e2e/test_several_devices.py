@@ -20,6 +20,8 @@ from signet.client import (
     MessageReceived,
     MessageSynced,
     NotALink,
+    Profile,
+    ProfileChanged,
     Status,
 )
 from signet.client.client import Transport
@@ -285,3 +287,27 @@ async def shows_last(device: Person, peer: Person, wanted: str) -> None:
     async with asyncio.timeout(device.patience):
         while (await history(device.client, peer.client))[-1:] != [wanted]:
             await asyncio.sleep(0.02)
+
+
+async def test_what_somebody_shows_is_seen_by_those_they_write_to_on_every_device(
+    place: Place,
+) -> None:
+    alice, bob = await place.register("alice"), await place.register("bob")
+    tablet = await place.linked(bob, "tablet")
+    a, b = alice.client.user_id, bob.client.user_id
+    await alice.client.set_profile("Alice A.", b"a picture", "image/png")
+    assert await bob.client.profile_of(a) is None
+    await says(alice, bob, "hello")
+    for device in (bob, tablet):
+        (changed,) = await device.hears(ProfileChanged)
+        assert (changed.peer, changed.name) == (a, "Alice A.")
+        assert await device.client.name_of(a) == "Alice A."
+        assert await device.client.profile_of(a) == Profile("Alice A.", b"a picture", "image/png")
+    await alice.client.set_profile("Al")
+    for device in (bob, tablet):
+        assert [e.name for e in await device.hears(ProfileChanged, 2)] == ["Alice A.", "Al"]
+    await tablet.client.set_profile("Bob")  # a change by one device is of the person
+    assert [e.peer for e in await bob.hears(ProfileChanged, 3)][-1] == b
+    laptop = await place.linked(bob, "laptop")
+    await says(laptop, alice, "from the laptop")
+    assert [e.name for e in await alice.hears(ProfileChanged)] == ["Bob"]

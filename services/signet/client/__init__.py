@@ -46,6 +46,7 @@ from signet.client.events import (
     Online,
     PeerChanged,
     PresenceChanged,
+    ProfileChanged,
     ReactionReceived,
     ReceiptChanged,
     SendFailed,
@@ -60,6 +61,7 @@ from signet.client.linking import Linking
 from signet.client.media.attachment import Attachment
 from signet.client.media.progress import Progress
 from signet.client.people_calls import ReportReason
+from signet.client.profile_calls import Profile
 from signet.client.push_calls import PushState, web_push
 from signet.core.groups import GroupId
 from signet.ports.push_registrations import Apns, ApnsEnvironment, Fcm, PushKind, WebPush
@@ -112,6 +114,8 @@ __all__ = [
     "Online",
     "PeerChanged",
     "PresenceChanged",
+    "Profile",
+    "ProfileChanged",
     "Progress",
     "PushKind",
     "PushState",

@@ -254,6 +254,16 @@ class Keys:
         token = await self.call("POST", "/v1/account/renew", body)
         self.use(token["token"], float(token["expires_at"]))
 
+    async def set_profile(self, sealed: bytes) -> int:
+        """The version that it has then."""
+        answer = await self.call("PUT", "/v1/account/profile", {"sealed": b64(sealed)})
+        return int(answer["version"])
+
+    async def profile(self, user: UserId) -> tuple[int, bytes]:
+        """Version and bytes. Raises NotFound: they show nothing."""
+        found = await self.call("GET", f"/v1/users/{show(user)}/profile")
+        return int(found["version"]), unb64(found["sealed"])
+
     async def rename_device(self, device: int, name: str) -> None:
         await self.call("PATCH", f"/v1/account/devices/{device}", {"name": name})
 

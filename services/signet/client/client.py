@@ -33,6 +33,7 @@ from signet.client.media.transfer import Transfer
 from signet.client.message_calls import Conversation, MessageCalls
 from signet.client.moves import host_of
 from signet.client.people_calls import PeopleCalls
+from signet.client.profile_calls import ProfileCalls
 from signet.client.push_calls import PushCalls
 from signet.client.rest import Rest
 from signet.client.sealing import Self
@@ -48,7 +49,16 @@ Transport = Literal["websocket", "grpc"]
 _DIALS: dict[str, Dial] = {"websocket": websocket.dial, "grpc": grpc_stream.dial}
 
 
-class Client(MessageCalls, GroupCalls, MediaCalls, PeopleCalls, AccountCalls, PushCalls, LifeCalls):
+class Client(
+    MessageCalls,
+    GroupCalls,
+    MediaCalls,
+    PeopleCalls,
+    ProfileCalls,
+    AccountCalls,
+    PushCalls,
+    LifeCalls,
+):
     """Make one with `register` or `open`; `async with client` connects and, at the end, closes."""
 
     def __init__(

@@ -31,7 +31,9 @@ from signet.v1.content_pb2 import (
 
 # What wakes a phone at once, and what wakes nobody (M11). The rest may wait for a background push.
 _URGENT = frozenset({"text", "attachment"})
-_QUIET = frozenset({"read_receipt", "typing", "key_distribution", "sync", "no_message"})
+_QUIET = frozenset(
+    {"read_receipt", "typing", "key_distribution", "sync", "no_message", "profile_changed"}
+)
 
 VERSION = 1
 """What this client understands. A higher `required_version` is shown as "update needed"."""

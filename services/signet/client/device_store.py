@@ -26,6 +26,7 @@ from signet.client.store.messages import Messages
 from signet.client.store.outgoing import Outgoing
 from signet.client.store.peers import Peers
 from signet.client.store.pre_keys import PreKeys
+from signet.client.store.profiles import Profiles
 from signet.client.store.schema import migrate
 from signet.client.store.settings import Settings
 from signet.client.store.uploads import Uploads
@@ -48,6 +49,7 @@ class Tx:
         self.pre_keys = PreKeys(db, vault)
         self.messages = Messages(db, vault)
         self.outgoing = Outgoing(db, vault)
+        self.profiles = Profiles(db, vault)
         self.incoming = Incoming(db, vault)
         self.uploads = Uploads(db, vault)
         self.groups = Groups(db, vault)

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from signet.client import mailbox, renewal, upkeep
+from signet.client import mailbox, profiles, renewal, upkeep
 from signet.client.account import Keys
 from signet.client.connection import Connection
 from signet.client.device_store import DeviceStore, Tx
@@ -257,6 +257,8 @@ class Engine:
         self.sender.add(outcome.queued)
         for user in outcome.refresh:
             self.background(self.sender.refresh(user))
+        for user in outcome.profiles:
+            self.background(self._fetch_profile(user))
         self.groups.do(outcome)
 
     def _acknowledge(self, taken: Taken) -> None:
@@ -301,6 +303,11 @@ class Engine:
                 ids = (MessageId(row.id),)
                 events.append(ReceiptChanged(peer=row.peer, message_ids=ids, status=status))
         return events
+
+    async def _fetch_profile(self, user: UserId) -> None:
+        changed = await profiles.fetch(self._store, self._keys, user)
+        if changed is not None:
+            await self._keep_and_emit(changed)
 
     def _identity_changed(self, peer: UserId) -> None:
         self.background(self._keep_and_emit(IdentityChanged(peer=peer)))

@@ -142,6 +142,14 @@ class PeerChanged(Kept):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileChanged(Kept):
+    """Somebody (or another device of ours) shows another name or picture."""
+
+    peer: UserId
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceAdded(Kept):
     """This account has devices that were not there before. Not yours? Remove them."""
 
@@ -196,6 +204,7 @@ class SendFailed(Kept):
 class GroupAction(StrEnum):
     """What a change of a group did."""
 
+    FOUND = "found"  # this device knows of it now; others of ours did before
     CREATED = "created"  # `users` were brought in
     ADDED = "added"
     REMOVED = "removed"

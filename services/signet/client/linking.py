@@ -114,6 +114,9 @@ class Linking:
         }
         made = accounts.registered(await self._mailbox.patient("POST", "/device", body))
         account = await self._entrance.keep(self._server, device, made, provision.user_name)
+        if provision.profile_key:
+            key = provision.profile_key
+            await self._entrance.store.run(lambda tx: tx.settings.put("profile_key", key))
         await self._learn_devices(made)
         client = self._made(account, made)
         self._is_client = True

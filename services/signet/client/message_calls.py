@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from signet.client import content as contents
-from signet.client import own_devices, reading, sealing
+from signet.client import own_devices, profiles, reading, sealing
 from signet.client.calls import Calls, Waiter, find_message
 from signet.client.device_store import Tx
 from signet.client.errors import SendRefused, UnknownMessage, refusal
@@ -149,6 +149,10 @@ class MessageCalls(Calls):
                 return
             waiters = self._waiters.setdefault(message_id, set())
 
+    async def waiting(self, peer: UserId) -> int:
+        """How many sends to a person, or a group, the server has not answered yet."""
+        return len(await self._store.run(lambda tx: tx.outgoing.all_of(peer)))
+
     async def message(self, message_id: MessageId) -> Message:
         """Raises UnknownMessage."""
         return await self._look(lambda tx: find_message(tx, message_id))
@@ -202,7 +206,8 @@ class MessageCalls(Calls):
                 raise refusal(Code.NOT_A_MEMBER)
             queued = group_sealing.queue(tx, self._me, group.group, content, message_id=message_id)
             return [queued]
-        rows = [sealing.queue(tx, self._me, to, content, message_id=message_id)]
+        shown = profiles.attach(tx, content)
+        rows = [sealing.queue(tx, self._me, to, shown, message_id=message_id)]
         if to != self.user_id:
             rows += own_devices.tell(tx, self._me, contents.sync_sent(to, rows[0].content))
         return rows
@@ -218,6 +223,6 @@ def _conversations(tx: Tx) -> list[Conversation]:
     for peer in tx.messages.peers():
         last = tx.messages.page(peer, 1, None)[0]
         unread = len(tx.messages.unread(peer))
-        name = tx.peers.get(peer).name or name_of(tx, GroupId(peer))
+        name = profiles.name_of(tx, peer) or name_of(tx, GroupId(peer))
         found.append(Conversation(peer, name, unread, last))
     return found

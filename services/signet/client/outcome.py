@@ -16,6 +16,7 @@ class Outcome:
     queued: list[Row] = field(default_factory=list)
     refresh: set[UserId] = field(default_factory=set)  # whose bundles are to be fetched
     behind: set[GroupId] = field(default_factory=set)  # whose chain is to be fetched
+    profiles: set[UserId] = field(default_factory=set)  # whose profile is to be fetched
     held: bool = False  # something is shown a little later
 
     def add(self, part: "Outcome") -> None:
@@ -23,4 +24,5 @@ class Outcome:
         self.queued += part.queued
         self.refresh |= part.refresh
         self.behind |= part.behind
+        self.profiles |= part.profiles
         self.held |= part.held

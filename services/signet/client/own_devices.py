@@ -12,8 +12,16 @@ from signet.client.device_store import Tx
 from signet.client.sealing import Self
 from signet.client.store.messages import Due, ReadLine
 from signet.client.store.outgoing import Row
+from signet.client.store.profiles import Shown
 from signet.core.ids import ID_BYTES, UserId
-from signet.v1.content_pb2 import Content, KnownPerson, Sync, SyncBlocked, SyncPeople
+from signet.v1.content_pb2 import (
+    Content,
+    KnownPerson,
+    ProfileContent,
+    Sync,
+    SyncBlocked,
+    SyncPeople,
+)
 
 PEOPLE = 50
 """In one message. Raise: fewer messages to a new device, each nearer to the size limit."""
@@ -66,6 +74,7 @@ def _chunks(tx: Tx, me: Self) -> Iterator[list[KnownPerson]]:
             identity_key=peer.identity or b"",
             verified=peer.verified,
             timer_seconds=peer.timer,
+            profile_key=shown.key if (shown := tx.profiles.get(peer.user)) else b"",
         )
         for peer in tx.peers.pinned()
         if peer.user != me.user
@@ -80,6 +89,8 @@ def learn_people(tx: Tx, me: Self, people: Sequence[KnownPerson]) -> None:
         if len(person.user) != ID_BYTES or person.user == me.user:
             continue
         peer = tx.peers.get(UserId(person.user))
+        if person.profile_key and tx.profiles.get(peer.user) is None:
+            tx.profiles.put(peer.user, Shown(person.profile_key, 0, ProfileContent()))
         if not peer.name:
             tx.peers.set(peer.user, name=person.name)
         if peer.identity is None and len(person.identity_key) == len(me.local.identity.public):

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from enum import StrEnum
 
-from signet.client import blocks, own_devices, sealing
+from signet.client import blocks, own_devices, profiles, sealing
 from signet.client.calls import Calls
 from signet.client.device_store import Tx
 from signet.client.errors import refusal
@@ -39,10 +39,10 @@ class PeopleCalls(Calls):
         return found
 
     async def name_of(self, peer: UserId) -> str:
-        """The name by which a peer was found here, or a group's; '' for others."""
+        """The name by which a peer was found here, else that they show, or a group's; else ''."""
 
         def read(tx: Tx) -> str:
-            return tx.peers.get(peer).name or name_of(tx, GroupId(peer))
+            return profiles.name_of(tx, peer) or name_of(tx, GroupId(peer))
 
         return await self._store.run(read)
 

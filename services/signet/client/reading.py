@@ -7,7 +7,7 @@ another conversation.
 
 from dataclasses import dataclass
 
-from signet.client import blocks, own_devices, retry
+from signet.client import blocks, own_devices, profiles, retry
 from signet.client.device_store import Tx
 from signet.client.events import (
     Deleted,
@@ -52,6 +52,7 @@ def apply(tx: Tx, me: Self, origin: From, content: Content, outcome: Outcome) ->
     """Do what one verified content says; nothing, where it is of somebody who is blocked."""
     if origin.peer == origin.author and origin.author in blocks.blocked(tx):
         return
+    profiles.learn(tx, me, origin.author, content, outcome)
     match content.WhichOneof("body"):
         case "text" | "attachment":
             _text(tx, me, origin, content, outcome)

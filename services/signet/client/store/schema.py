@@ -143,6 +143,12 @@ MIGRATIONS = (
         content BLOB NOT NULL       -- a serialised signet.v1.Content without the pointer
     ) STRICT;
     """,
+    # What people show of themselves.
+    """
+    CREATE TABLE profiles (
+        user BLOB PRIMARY KEY, key BLOB NOT NULL, version INTEGER NOT NULL, content BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 
