@@ -9,7 +9,7 @@ import pytest
 
 from signet_operator.names import STATEFUL
 from tests.support.kube_messenger import Messenger, until
-from tests.support.kube_people import people
+from tests.support.kube_people import FEW, people
 from tests.support.kube_processes import process
 from tests.support.kube_sight import PROBES
 
@@ -23,7 +23,7 @@ async def test_people_talk_on_and_a_killed_gateway_comes_back(
     victim = chat.pods("gateway")[0]
     name, address = victim["metadata"]["name"], victim["status"]["podIP"]
     there, before = uids(chat), restarts(chat, name)
-    async with people(chat, tmp_path) as some:
+    async with people(chat, tmp_path, FEW) as some:
         await some.talk_on()
         with chat.kube.without_api():
             began = time.monotonic()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kube_messenger import OPERATOR, SMALL, SYSTEM, Messenger
-from tests.support.kube_people import people
+from tests.support.kube_people import FEW, people
 from tests.support.lanes.helm import Releases
 from tests.support.lanes.kube import Kube
 from tests.support.lanes.kube.stores import KubeStores
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.lane("kube"), pytest.mark.timeout(900)]
 async def test_one_resource_is_a_messenger_on_which_people_talk(
     chat: Messenger, tmp_path: Path
 ) -> None:
-    async with people(chat, tmp_path) as some:
+    async with people(chat, tmp_path, FEW) as some:
         await some.talk_on(60)
     for tier, count in {"gateway": 3, "router": 2, "keys": 1, "push": 1}.items():
         assert len(chat.pods(tier)) == count

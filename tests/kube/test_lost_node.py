@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kube_messenger import Messenger
-from tests.support.kube_people import people
+from tests.support.kube_people import FEW, people
 
 pytestmark = [pytest.mark.lane("kube"), pytest.mark.timeout(900)]
 
@@ -26,7 +26,7 @@ async def test_pods_of_a_lost_node_are_made_anew_on_the_other(
     lost = chat.kube.nodes[1]
     there = {name for name, node in placed(chat).items() if node == lost.name}
     assert there, "both nodes have pods"
-    async with people(chat, tmp_path) as some:
+    async with people(chat, tmp_path, FEW) as some:
         lost.stop_kubelet()
         try:
             await some.meanwhile(

@@ -8,7 +8,7 @@ import pytest
 
 from signet_operator import names
 from tests.support.kube_messenger import SYSTEM, Messenger, leader, until
-from tests.support.kube_people import people
+from tests.support.kube_people import FEW, people
 from tests.support.lanes.kube import KubectlFailed, images
 
 pytestmark = [pytest.mark.lane("kube"), pytest.mark.timeout(900)]
@@ -31,7 +31,7 @@ async def test_another_image_is_rolled_out_and_nothing_is_lost(
 ) -> None:
     digest = retagged(chat)
     before = gateways(chat)
-    async with people(chat, tmp_path) as some:
+    async with people(chat, tmp_path, FEW) as some:
         chat.patch({"image": {"digests": {"gateway": digest}}})
         await some.meanwhile(lambda: chat.until("four", lambda: len(gateways(chat)) == 4))
         await some.meanwhile(lambda: chat.await_ready(gateways=3))
@@ -45,7 +45,7 @@ async def test_an_image_that_is_not_to_be_had_is_taken_back_and_not_tried_again(
     chat: Messenger, tmp_path: Path
 ) -> None:
     before, asked = gateways(chat), chat.get("msgc", "chat")["spec"]["image"]
-    async with people(chat, tmp_path) as some:
+    async with people(chat, tmp_path, FEW) as some:
         chat.patch({"image": {"digests": {"gateway": NOWHERE}}})
         try:
             await some.meanwhile(

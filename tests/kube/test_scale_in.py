@@ -1,4 +1,7 @@
-"""Three gateways become one under load, whoever asks: first they are empty, then they are gone."""
+"""Three gateways become one under load, whoever asks: first they are empty, then they are gone.
+
+Where the cluster itself asks: test_operators.py, in which operators die or are late besides.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -6,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kube_messenger import RATE, Messenger
+from tests.support.kube_messenger import Messenger
 from tests.support.kube_metrics import MetricsApi
 from tests.support.kube_people import people
-from tests.support.kube_sight import Sight, watched
+from tests.support.kube_sight import Sight, drained_at_its_pace, watched
 
 pytestmark = [pytest.mark.lane("kube"), pytest.mark.timeout(420)]
-WINDOW_S = 3.0
 
 
 @pytest.fixture
@@ -34,23 +36,6 @@ async def scaled_in(chat: Messenger, folder: Path, ask: Callable[[], object]) ->
             await some.meanwhile(lambda: chat.await_ready(gateways=1))
             await some.talk_on()
     return sight
-
-
-def drained_at_its_pace(sight: Sight) -> None:
-    """It shrank after its pods were empty, and nobody came back faster than was asked for."""
-    assert {sample.replicas for sample in sight.samples} == {3, 2, 1}
-    assert sight.shrunk_under_streams() == []
-    seen = sight.most_opened(WINDOW_S)
-    print(f"{seen:.2f} reconnects a second, {RATE} asked for; one is left in {sight.took(1):.0f} s")
-    assert seen <= RATE
-
-
-async def test_by_the_cluster(chat: Messenger, tmp_path: Path) -> None:
-    try:
-        sight = await scaled_in(chat, tmp_path, lambda: chat.patch({"gateway": {"replicas": 1}}))
-    finally:
-        chat.patch({"gateway": {"replicas": 3}})
-    drained_at_its_pace(sight)
 
 
 async def test_by_kubectl_scale(external: Messenger, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tests.support.kube_messenger import PATIENCE_S, Messenger
 
 T = TypeVar("T")
 COUNT, PER_SECOND = 18, 6.0  # three gateways have six each: a drain of one lasts some seconds
+FEW = 9  # where nothing depends on that: to register and to part takes time
 
 
 class People:

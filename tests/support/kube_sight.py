@@ -13,12 +13,13 @@ from itertools import combinations, pairwise
 from typing import Any
 from urllib.parse import quote
 
-from tests.support.kube_messenger import Messenger
+from tests.support.kube_messenger import RATE, Messenger
 from tests.support.lanes.kube import Kube
 from tests.support.lanes.server import LOOPBACK
 
 PERIOD_S = 0.25
 CALL_S = 3.0
+WINDOW_S = 3.0
 PROBES = 7405
 GATEWAYS = "app.kubernetes.io/instance=chat,messaging.signet.dev/tier=gateway"
 METRIC = re.compile(r"^(signet_streams(?:_opened_total)?)(?:\{[^}]*\})? ([0-9.e+]+)$", re.M)
@@ -84,6 +85,15 @@ class Sight:
             now.opened - earlier.streams.get(p, none).opened for p, now in later.streams.items()
         ]
         return sum(count for count in grown if count > 0)
+
+
+def drained_at_its_pace(sight: Sight) -> None:
+    """It shrank after its pods were empty, and nobody came back faster than was asked for."""
+    assert {sample.replicas for sample in sight.samples} == {3, 2, 1}
+    assert sight.shrunk_under_streams() == []
+    seen = sight.most_opened(WINDOW_S)
+    print(f"{seen:.2f} reconnects a second, {RATE} asked for; one is left in {sight.took(1):.0f} s")
+    assert seen <= RATE
 
 
 @contextmanager
