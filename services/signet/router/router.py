@@ -10,8 +10,7 @@ import structlog
 from signet.clocks import boot_clock, unix_ms
 from signet.core import limits
 from signet.core.drain import Order
-from signet.core.groups import GroupCopy, GroupId
-from signet.core.ids import DeviceId, Epoch, Incarnation, ShardId, UserId
+from signet.core.ids import DeviceId, Epoch, Incarnation, ShardId
 from signet.core.lease import Lease
 from signet.core.link import (
     Acked,
@@ -29,13 +28,13 @@ from signet.core.recipients import Recipients
 from signet.core.steward import Steward
 from signet.ports.events import Events
 from signet.ports.groups import Groups, NoGroups
-from signet.ports.holdings import Held
 from signet.ports.inbox import Entry, InboxStore, StoreUnavailable
 from signet.ports.links import Deliver
 from signet.ports.members import Members
-from signet.ports.peers import OwnersItem, Peers
+from signet.ports.peers import Peers
 from signet.ports.presence import PresenceStore
 from signet.ports.users import Users
+from signet.router.asked import Asked
 from signet.router.attachments import Attachments
 from signet.router.changes import Changes
 from signet.router.context import Context, OpenLink
@@ -55,8 +54,8 @@ from signet.telemetry import metrics
 log = structlog.get_logger()
 
 
-class Router:
-    """The owner of shards. Also how keys tells of changes (ports/users.UserChanges).
+class Router(Asked):
+    """The owner of shards. What others ask of it is in asked.py.
 
     `members` None: the only router there is, which takes every shard before it serves. `lost` is
     called once if the lease ends: the process must end, it never resumes (L3). `alone` says that no
@@ -261,6 +260,7 @@ class Router:
             "links": sorted(link.gateway for link in context.links.values()),
             "unwritten_bytes": context.writer.pending_bytes,
             "users": len(context.people),
+            "groups": len(self._groups),
         }
 
     @staticmethod
@@ -278,6 +278,7 @@ class Router:
             self._context.hints.remind()
             self._following.redeliver()
             metrics.USERS_CACHED.set(len(self._context.people))
+            metrics.GROUPS_WAITING_BYTES.set(self._groups.waiting_bytes)
 
     async def _keep_presence(self) -> None:
         """Beside `_every_second`: what gateways wait for does not wait for Redis."""
@@ -354,58 +355,3 @@ class Router:
         if isinstance(body, Submit):
             return self._context.not_owner(frame.shard, tickets=[body.ticket])
         return self._context.not_owner(frame.shard, sessions=[body.session])
-
-    # --- what other owners have (ports/peers) ---------------------------------------------------
-
-    async def deliver(self, items: Sequence[OwnersItem]) -> list[NotOwner]:
-        """Items of other owners: those of our shards are durable; of the others, who owns them.
-
-        Raises:
-            StoreUnavailable: the outcome of some is unknown; the same again.
-        """
-        by_shard: dict[ShardId, list[OwnersItem]] = {}
-        for item in items:
-            by_shard.setdefault(self._context.shard(item.user), []).append(item)
-        refused = [shard for shard in by_shard if not self._context.serves(shard)]
-        ours = [item for shard in by_shard if shard not in refused for item in by_shard[shard]]
-        if ours:
-            await self._receipts.take(ours)
-        return [self._context.not_owner(shard) for shard in refused]
-
-    async def fan_out(self, copies: Sequence[GroupCopy]) -> tuple[list[NotOwner], list[ShardId]]:
-        """Entries of other owners' groups, for members in our shards: see groups/owner.py."""
-        return await self._groups.deliver(copies)
-
-    def offered(self, shards: Sequence[ShardId]) -> None:
-        """Another router has released them for us."""
-        self._ownership.offered(shards)
-
-    def not_owner_of(self, user: UserId) -> NotOwner | None:
-        """None: the user's shard is served here."""
-        shard = self._context.shard(user)
-        return None if self._context.serves(shard) else self._context.not_owner(shard)
-
-    # --- what keys tells (ports/users.UserChanges) ----------------------------------------------
-
-    async def changed(self, user: UserId) -> None:
-        """See changes.py."""
-        await self._changes.changed(user)
-
-    async def replaced(self, user: UserId, dropped_devices: Sequence[int]) -> None:
-        """See changes.py."""
-        await self._changes.replaced(user, dropped_devices)
-
-    async def held(self, user: UserId) -> Held:
-        """See ports/holdings. Raises StoreUnavailable."""
-        try:
-            return await self._changes.held(user)
-        except TimeoutError as error:
-            raise StoreUnavailable("the directory does not answer") from error
-
-    async def group_changed(self, group: GroupId) -> None:
-        """See ports/groups.GroupChanges."""
-        await self._groups.changed(group)
-
-    async def keys_low(self, user: UserId, device: int, pre_keys: int, kyber_pre_keys: int) -> None:
-        """See changes.py."""
-        await self._changes.keys_low(user, device, pre_keys, kyber_pre_keys)

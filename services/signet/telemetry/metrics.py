@@ -42,6 +42,9 @@ INBOX_BYTES = Gauge("signet_inbox_bytes", "Bytes of undelivered items that this 
 ITEMS_ACCEPTED = Counter("signet_items_accepted_total", "Items made durable", ["kind"])
 ITEMS_ACKNOWLEDGED = Counter("signet_items_acknowledged_total", "Items acknowledged and deleted")
 ITEMS_EXPIRED = Counter("signet_items_expired_total", "Items dropped by their time to live")
+GROUPS_WAITING_BYTES = Gauge(
+    "signet_groups_waiting_bytes", "Bytes in groups' logs that some members' shards have not taken"
+)
 GROUP_COPIES_DROPPED = Counter(
     "signet_group_copies_dropped_total", "Copies of groups' messages for inboxes that are full"
 )

@@ -35,6 +35,11 @@ class GroupOwner:
     def __len__(self) -> int:
         return len(self._sends.logs)
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Of entries that some shard of members has not confirmed."""
+        return self._fan_out.waiting_bytes
+
     def submit(self, reply: Reply, sender: DeviceAddress, send: GroupSend) -> None:
         """Take a send from a gateway, and answer it."""
         self._sends.submit(reply, sender, send)
