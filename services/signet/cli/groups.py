@@ -1,19 +1,26 @@
 """Groups, as the program does it that has the store open; `signet group` is in group.py."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from signet.cli.control import Json
 from signet.cli.failures import Exit, Problem
 from signet.cli.shown import name
-from signet.client import Client, Group, GroupId
+from signet.client import Client, Group, GroupId, ServerUnreachable
 from signet.core.ids import UserId, show, user_id
 
+PATIENCE = 5.0  # seconds for what is on its way
+LOOKS_EVERY = 0.1
 Find = Callable[[str], Awaitable[UserId]]
 
 
 async def find(client: Client, text: str) -> GroupId:
     """By its name, or its id. Raises Problem: there is none, or more than one of that name."""
-    groups = [group for group in await client.groups() if text in (group.name, show(group.id))]
+    groups = await _called(client, text)
+    if not groups:  # this program may be so young that it has not heard of it, or of its name
+        await client.sync_groups()
+        groups = await _called(client, text, PATIENCE)
     there = [group for group in groups if group.is_member] or groups
     if len(there) == 1:
         return there[0].id
@@ -26,8 +33,30 @@ async def find(client: Client, text: str) -> GroupId:
     )
 
 
+async def _called(client: Client, text: str, patience: float = 0.0) -> list[Group]:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience
+    while True:
+        groups = [one for one in await client.groups() if text in (one.name, show(one.id))]
+        if groups or loop.time() >= until:
+            return groups
+        await asyncio.sleep(LOOKS_EVERY)
+
+
+async def _settled(client: Client, group: Group) -> None:
+    """Let members be told of a change, before the program ends."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + PATIENCE
+    while True:
+        if not await client.waiting(group.peer) or loop.time() >= until:
+            return
+        await asyncio.sleep(LOOKS_EVERY)
+
+
 async def perform(client: Client, find_person: Find, what: Json) -> Json:
     """Do what `signet group` asks. Raises SignetError, ServerUnreachable, Problem."""
+    with suppress(ServerUnreachable):  # the list is here without it
+        await client.sync_groups()
     match what["group"]:
         case "list":
             return {"groups": [_listed(group) for group in await client.groups()]}
@@ -86,6 +115,7 @@ def _listed(group: Group) -> Json:
 
 
 async def _told(client: Client, group: Group) -> Json:
+    await _settled(client, group)
     members = [
         {
             "user_name": await name(client, member.user),

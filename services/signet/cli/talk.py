@@ -49,6 +49,7 @@ from signet.client import (
     Online,
     PeerChanged,
     PresenceChanged,
+    ProfileChanged,
     Progress,
     ReactionReceived,
     ReceiptChanged,
@@ -66,6 +67,7 @@ TYPING_AGAIN = 3.0  # seconds after which we say again that we type
 
 
 GROUP_WORDS = {
+    GroupAction.FOUND: "know of the group on this device, too",
     GroupAction.CREATED: "made the group",
     GroupAction.ADDED: "added {}",
     GroupAction.REMOVED: "removed {}",
@@ -259,6 +261,8 @@ class Talk:
             case DeviceAdded(device_ids=devices):
                 text = f"your account has a new device ({devices[0]}): yours? signet devices"
                 self.on_news(Told(text, "warn"))
+            case ProfileChanged(peer=self.peer, name=shown):
+                self.on_news(Told(f"{self.peer_name} shows the name {shown or "…"} now"))
             case DeviceDropped(device_ids=devices):
                 self.on_news(Told(f"device {devices[0]} is not of your account any more"))
             case GroupDistrusted(peer=self.peer):

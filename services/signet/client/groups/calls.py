@@ -149,6 +149,22 @@ class GroupCalls(Calls):
             return await self.group(link.group)
         raise refusal(Code.GROUP_CHANGED)
 
+    async def sync_groups(self) -> None:
+        """Wait until this device knows which groups the account is in; some seconds at the most.
+
+        For programs that ask at once when they start. Raises SignetError, ServerUnreachable.
+        """
+        there = set(await self._engine.groups.directory.all())
+        known = set(await self._store.run(lambda tx: tx.groups.all()))
+        for group in there - known:
+            self._engine.groups.catch_up(group)
+
+        def is_so(tx: Tx) -> bool:
+            groups = [tx.groups.get(group) for group in tx.groups.all()]
+            return {g.group for g in groups if g is not None and self.user_id in g.members} == there
+
+        await self._wait_for(is_so)
+
     async def groups(self) -> list[Group]:
         """All that this device knows of, also those that were left."""
 
@@ -218,12 +234,16 @@ class GroupCalls(Calls):
             known = await self._store.run(lambda tx: tx.groups.get(group_id))
             if known is None:
                 raise UnknownGroup("no such group here")
-            record = self._write(known, what(known))
             try:
+                record = self._write(known, what(known))
                 await self._ask(record)
             except GroupChangedFirst:
                 await self._until(group_id, known.version + 1)
                 continue
+            except SignetError:  # refused by what is known here: there may be more by now
+                if await self._has_caught_up(group_id, known):
+                    continue
+                raise
             if isinstance(what(known), Remove | Leave):  # what they wrote before it is still read
                 await self._until(group_id, known.version + 1)
             else:
@@ -266,11 +286,23 @@ class GroupCalls(Calls):
             known = tx.groups.get(group_id)
             return known is not None and known.version >= version
 
+        await self._wait_for(there)
+
+    async def _wait_for(self, is_so: Callable[[Tx], bool]) -> None:
+        """Until the groups here are so, or _SEEN_IN is over."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_SEEN_IN):
-                while not await self._store.run(there):
+                while not await self._store.run(is_so):
                     self._group_news.clear()
                     await self._group_news.wait()
+
+    async def _has_caught_up(self, group_id: GroupId, known: Membership) -> bool:
+        """Whether there were changes that had not come in the group's order, and have now."""
+        with suppress(SignetError, ServerUnreachable):
+            more = len(await self._engine.groups.directory.changes(group_id, known.version))
+            await self._until(group_id, known.version + more)
+            return more > 0
+        return False
 
     async def _seen_by(self, link: GroupLink) -> Membership:
         """The group as its chain shows it to those who have the link; verified."""

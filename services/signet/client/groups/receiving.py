@@ -14,6 +14,8 @@ from signet.client.content import Reading
 from signet.client.device_store import Tx
 from signet.client.events import (
     DecryptionFailed,
+    GroupAction,
+    GroupChanged,
     GroupDistrusted,
     GroupMessagesMissing,
     Kind,
@@ -82,6 +84,9 @@ def follow_records(
         return
     if group.version > 0:
         _put(tx, me, group)
+    if not known and me.user in group.members:
+        found = GroupChanged(peer=UserId(group_id), author=me.user, action=GroupAction.FOUND)
+        outcome.events.append(found)
     take_waiting(tx, me, group_id, outcome)
 
 
