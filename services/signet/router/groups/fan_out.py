@@ -123,6 +123,7 @@ class FanOut:
         self._pumping = False
         ready, self._ready = self._ready, {}
         shared: Parts = {}
+        count = 0
         for shard in ready:
             lane = self._lanes[shard]
             parts = lane.next()
@@ -134,9 +135,10 @@ class FanOut:
                 self._context.spawn(self._bring({shard: parts}, self._away(shard)))
             elif self._in_memory(parts):
                 shared[shard] = parts
-                if sum(map(len, shared.values())) >= limits.SHARED_COPIES:
+                count += len(parts)
+                if count >= limits.SHARED_COPIES:
                     self._context.spawn(self._bring(shared, self._take))
-                    shared = {}
+                    shared, count = {}, 0
             else:
                 self._context.spawn(self._bring({shard: parts}, self._take))
         if shared:
