@@ -154,6 +154,7 @@ class Upkeep:
         """Drop what has disappeared and what need not be remembered; the next that disappears."""
         now = self._me.environment.now()
         tx.messages.expire(int(now * 1000))
+        tx.group_lines.forget_recipients()
         tx.incoming.forget_seen(now)
         tx.peers.forget_gone(now - ITEM_TTL)
         tx.incoming.forget_tries(now - RETRY_LIMIT)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -118,11 +119,10 @@ class GroupWork:
 
     async def _show_in_time(self) -> None:
         """Show what is held when its time is over, if it was not shown before."""
-        while (
-            until := await self._store.run(lambda tx: tx.group_lines.next_release())
-        ) is not None:
-            await asyncio.sleep(max(0.0, until - self._me.environment.now()))
-            self._give_out(await self._store.run(self._release))
+        with suppress(StoreFailed):  # looked for again when a stream is there
+            while (until := await self._store.run(_next_release)) is not None:
+                await asyncio.sleep(max(0.0, until - self._me.environment.now()))
+                self._give_out(await self._store.run(self._release))
 
     def _release(self, tx: Tx) -> Outcome:
         outcome = Outcome()

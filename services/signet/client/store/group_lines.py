@@ -78,6 +78,7 @@ class GroupLines:
             if until <= now or not self.unreadable(GroupId(peer), _ids(answers))
         ]
         self._db.executemany("DELETE FROM held WHERE id = ? AND author = ?", ready)
+        self._db.execute("DELETE FROM held WHERE until <= ?", (now,))  # also what is gone by now
         return ready
 
     def next_release(self) -> float | None:
@@ -108,6 +109,12 @@ class GroupLines:
             (status, message_id, user, status),
         )
         return bool(cursor.rowcount)
+
+    def forget_recipients(self) -> None:
+        """Of messages that are not in the history any more."""
+        self._db.execute(
+            "DELETE FROM group_recipients WHERE message NOT IN (SELECT id FROM messages)"
+        )
 
     def counts(self, message_id: MessageId) -> Counts:
         """All zero for what is not a group's message of our own."""

@@ -65,6 +65,15 @@ def test_it_does_not_wait_for_long() -> None:
     assert [message.kind for message in history] == [Kind.UNDECRYPTABLE, Kind.TEXT]
 
 
+def test_what_disappeared_meanwhile_is_not_waited_for() -> None:
+    three = Three()
+    three.carol_misses_the_question()
+    three.carol.tx._db.execute("DELETE FROM messages")
+    three.world.now += HOLD_ANSWERS * 2
+    assert held(three.carol) == []
+    assert three.carol.tx.group_lines.next_release() is None
+
+
 def test_what_answers_nothing_does_not_wait() -> None:
     three = Three()
     three.world.lose_keys_of.add(three.carol.id)
