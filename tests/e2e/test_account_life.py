@@ -29,7 +29,9 @@ from signet.client.errors import (
 from signet.client.events import Message
 from signet.core.ids import UserId, show
 from signet.core.limits import REPORTS_OF_ONE_A_DAY
+from signet.ports.members import Kind
 from signet.standalone import Standalone
+from tests.support.local_cluster import cluster, register
 from tests.support.people import Person, running
 from tests.support.server import server
 
@@ -280,3 +282,30 @@ async def test_an_export_says_what_is_held(place: Place) -> None:
         assert inbox["messages_of"] == {show(a): 1}
         assert found["presence"]["status"] == "offline"
         await again.close()
+
+
+# --- in processes ---------------------------------------------------------------------------------
+
+
+async def test_it_is_the_same_with_a_process_for_each_part(tmp_path: Path) -> None:
+    """Keys asks and tells the owners of shards over the network."""
+    one = dict.fromkeys((Kind.GATEWAY, Kind.ROUTER, Kind.KEYS), 1)
+    async with cluster(tmp_path, one) as at, AsyncExitStack() as stack:
+        alice, bob = [
+            await stack.enter_async_context(running(await register(at, tmp_path, name)))
+            for name in ("alice", "bob")
+        ]
+        a, b = await acquainted(alice, bob)
+        await bob.client.block(a)
+        unheard = await alice.client.send(b, "unheard")
+        await alice.client.wait_sent(unheard.id)
+        await bob.client.unblock(a)
+        await alice.client.change_identity()
+        await alice.client.wait_online()
+        await bob.hears(IdentityChanged)
+        exported = await alice.client.export_account()
+        assert exported["inboxes"][0]["attached"] is True
+        assert exported["presence"]["status"] == "online"
+        await alice.client.delete_account()
+        await alice.until(lambda: alice.client.state is ConnectionState.REMOVED)
+        assert await bob.reads(1) == ["hello bob"]
