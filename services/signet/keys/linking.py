@@ -20,7 +20,7 @@ from signet.core.limits import (
 )
 from signet.keys import signatures
 from signet.keys.names import device_name
-from signet.keys.parts import HOUR, MINUTE, Caller, Parts, network
+from signet.keys.parts import HOUR, MINUTE, Caller, Parts
 from signet.keys.refusals import refuses
 from signet.keys.registration import Registered
 from signet.ports.directory import NewDevice

@@ -7,7 +7,7 @@ from signet.core.errors import Code, SignetError
 from signet.core.ids import ID_BYTES, DeviceAddress, DeviceId, UserId
 from signet.core.limits import MAX_DEVICE_ID, NONCE_TTL
 from signet.keys import signatures
-from signet.keys.parts import MINUTE, Caller, Parts, network
+from signet.keys.parts import MINUTE, Caller, Parts
 from signet.keys.refusals import refuses
 from signet.keys.tokens import Token
 from signet.ports.directory import Account
@@ -77,8 +77,8 @@ class Logins:
         """Who calls: the token is valid, and its device is still there, of that generation.
 
         Raises:
-            SignetError: RATE_LIMITED (by address, by account), UNAUTHENTICATED, TOKEN_EXPIRED, ACCOUNT_DELETED, DEVICE_REMOVED,
-                STORE_UNAVAILABLE.
+            SignetError: RATE_LIMITED (by address, by account), UNAUTHENTICATED, TOKEN_EXPIRED,
+                ACCOUNT_DELETED, DEVICE_REMOVED, STORE_UNAVAILABLE.
         """
         if not token:
             raise SignetError(Code.UNAUTHENTICATED)

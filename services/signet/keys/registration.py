@@ -17,7 +17,7 @@ from signet.keys import signatures
 from signet.keys.admission import admit, by_provider, invitation_hash
 from signet.keys.identity_provider import IdentityTokens
 from signet.keys.names import device_name, folded_name
-from signet.keys.parts import HOUR, Parts, network
+from signet.keys.parts import HOUR, Parts
 from signet.keys.passwords import fold_recovery_key, new_recovery_key
 from signet.keys.refusals import refuses
 from signet.keys.tokens import Token
