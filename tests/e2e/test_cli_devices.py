@@ -98,3 +98,19 @@ async def test_a_chat_that_has_the_store_open_lets_a_device_in(phone: Shell, tab
             assert await old.ended() == 0
         await chat.says("your account has a new device")
         assert await new.ended() == 0
+
+
+async def test_a_profile_is_set_and_shown(phone: Shell, folder: Path) -> None:
+    picture = folder / "me.png"
+    picture.write_bytes(b"a small picture")
+    done = await phone.run(
+        *("profile", "--name", "Alice A.", "--picture", str(picture), "--as", "alice", "--json")
+    )
+    assert done.json == {"name": "Alice A.", "picture_bytes": 15}
+    await phone.run("send", "bob", "hello", "--as", "alice")
+    async with phone.running("listen", "--as", "bob", "--json") as bob:
+        await bob.says('"event": "profile_changed"', "Alice A.")
+    again = await phone.run("profile", "--as", "alice", "--json")
+    assert again.json == {"name": "Alice A.", "picture_bytes": 15}
+    missing = await phone.run("profile", "--picture", "nothing.png", "--as", "alice", "--json")
+    assert (missing.status, missing.problem["error"]) == (2, "NO_SUCH_FILE")

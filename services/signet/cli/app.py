@@ -15,6 +15,7 @@ COMMANDS = {
     "keys": "signet.cli.keys",
     "devices": "signet.cli.devices",
     "link": "signet.cli.link",
+    "profile": "signet.cli.profile",
     "notify": "signet.cli.notify",
     "recover": "signet.cli.recover",
     "block": "signet.cli.block",

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from signet.cli import control, files, groups, life, push_requests
+from signet.cli import control, files, groups, life, profile_requests, push_requests
 from signet.cli.control import Json
 from signet.cli.device_requests import DeviceRequests
 from signet.cli.failures import Exit, Problem
@@ -150,18 +150,6 @@ async def perform(host: Host, what: Json) -> AsyncIterator[Json]:
         case "send" if what.get("file"):
             async for step in _send_file(host, what):
                 yield step
-        case "send":
-            yield await _send(host, what)
-        case "keys":
-            yield await _keys(host, what.get("peer"))
-        case done if done in life.DOES:
-            yield await life.perform(host.client, host.find, what)
-        case "devices":
-            yield await host.devices.answer(what)
-        case "group":
-            yield await groups.perform(host.client, host.find, what)
-        case "notify":
-            yield await push_requests.answer(host.client, what)
         case "listen":
             async for event in host.follow():
                 told = await event_json(host.client, event)
@@ -170,6 +158,27 @@ async def perform(host: Host, what: Json) -> AsyncIterator[Json]:
                         folder = Path(what["save"])
                         told |= await files.save(host.client, event.message, folder)
                     yield told
+        case _:
+            yield await _answer(host, what)
+
+
+async def _answer(host: Host, what: Json) -> Json:
+    """To requests that have one. Raises Problem, SignetError, ClientError."""
+    match what.get("do"):
+        case "send":
+            return await _send(host, what)
+        case "keys":
+            return await _keys(host, what.get("peer"))
+        case done if done in life.DOES:
+            return await life.perform(host.client, host.find, what)
+        case "profile":
+            return await profile_requests.answer(host.client, what)
+        case "devices":
+            return await host.devices.answer(what)
+        case "group":
+            return await groups.perform(host.client, host.find, what)
+        case "notify":
+            return await push_requests.answer(host.client, what)
         case other:
             text = f"the program that has the store open does not know {other!r}"
             raise Problem("UNSUPPORTED", text, "close it, and try again", Exit.USAGE)

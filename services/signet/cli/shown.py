@@ -21,6 +21,7 @@ from signet.client import (
     MessagesExpired,
     MessageSynced,
     PresenceChanged,
+    ProfileChanged,
     ReactionReceived,
     ReceiptChanged,
     SendFailed,
@@ -111,6 +112,8 @@ async def _of_a_peer(client: Client, event: Event) -> Json | None:
             told = {"event": "reaction", "message_id": show(one), "emoji": emoji}
         case Deleted(peer=who, message_id=one):
             told = {"event": "deleted", "message_id": show(one)}
+        case ProfileChanged(peer=who, name=shown):
+            told = {"event": "profile_changed", "name": shown}
         case IdentityChanged(peer=who):
             told = {"event": "identity_changed"}
         case PresenceChanged(peer=who, status=presence, last_seen_ms=seen):

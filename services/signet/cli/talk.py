@@ -262,7 +262,7 @@ class Talk:
                 text = f"your account has a new device ({devices[0]}): yours? signet devices"
                 self.on_news(Told(text, "warn"))
             case ProfileChanged(peer=self.peer, name=shown):
-                self.on_news(Told(f"{self.peer_name} shows the name {shown or "…"} now"))
+                self.on_news(Told(f"{self.peer_name} shows another name: {shown}"))
             case DeviceDropped(device_ids=devices):
                 self.on_news(Told(f"device {devices[0]} is not of your account any more"))
             case GroupDistrusted(peer=self.peer):
