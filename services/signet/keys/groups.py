@@ -55,13 +55,13 @@ class Groups:
         """Take the next change of a group; answered when it stands in the group's order (G2).
 
         Raises:
-            SignetError: INVALID_ARGUMENT, FORBIDDEN, BAD_SIGNATURE, RATE_LIMITED, NOT_FOUND,
-                GROUP_CHANGED, GROUP_FULL, LAST_ADMINISTRATOR, CONTENT_TOO_LARGE,
-                STORE_UNAVAILABLE (it may be stored: the same again).
+            SignetError: CONTENT_TOO_LARGE, BAD_SIGNATURE (also of what is no change), FORBIDDEN,
+                RATE_LIMITED, NOT_FOUND, GROUP_CHANGED, GROUP_FULL, LAST_ADMINISTRATOR,
+                INVALID_ARGUMENT, STORE_UNAVAILABLE (it may be stored: the same again).
         """
         if len(record) > limits.MAX_GROUP_RECORD:
             raise SignetError(Code.CONTENT_TOO_LARGE)
-        parts, signed = self._parts, read_record(record)
+        parts, signed = self._parts, _read(record)
         change = signed.change
         _check_signature(caller, signed)
         most = parts.config.group_changes_an_hour
@@ -142,6 +142,14 @@ class Groups:
             if caller.user in found.members or (proved and is_login(found.link, asked, link_proof)):
                 return found
         raise SignetError(Code.NOT_FOUND)
+
+
+def _read(record: bytes) -> Signed:
+    """Bytes that are no change are signed by nobody."""
+    try:
+        return read_record(record)
+    except SignetError as error:
+        raise SignetError(Code.BAD_SIGNATURE, f"no change of a group: {error.detail}") from error
 
 
 def _check_signature(caller: Caller, signed: Signed) -> None:

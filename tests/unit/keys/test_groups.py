@@ -210,11 +210,11 @@ async def test_a_record_is_of_the_protocol_and_not_too_large(service: Service) -
     (ann,) = await people(service, 1)
     groups = service.keys.groups
     for record, code in [
-        (b"\xff", Code.INVALID_ARGUMENT),
-        (b"", Code.INVALID_ARGUMENT),
+        (b"\xff", Code.BAD_SIGNATURE),
+        (b"", Code.BAD_SIGNATURE),
         (bytes(MAX_GROUP_RECORD + 1), Code.CONTENT_TOO_LARGE),
-        (ann.record(Membership(GroupId(b"short")), Create(())), Code.INVALID_ARGUMENT),
-        (ann.record(Membership(GROUP), Create((ann.key, ann.key))), Code.INVALID_ARGUMENT),
+        (ann.record(Membership(GroupId(b"short")), Create(())), Code.BAD_SIGNATURE),
+        (ann.record(Membership(GROUP), Create((ann.key, ann.key))), Code.BAD_SIGNATURE),
     ]:
         with pytest.raises(SignetError) as refusal:
             await groups.change(ann.caller, record)
