@@ -79,9 +79,7 @@ def remove(device: Number, name: As = None, store: Store = None, as_json: AsJson
     out.print(
         "  [warn]it still knows your identity key[/]: if it is in the wrong hands, change that too:"
     )
-    out.print(
-        "  [copy]signet identity change[/] [quiet](removes your other devices; safety numbers change)[/]"
-    )
+    out.print("  [copy]signet identity change[/] [quiet](it removes your other devices)[/]")
 
 
 def _ask(place: Place, what: str, **more: object) -> dict[str, Any]:

@@ -166,22 +166,23 @@ async def _answer(host: Host, what: Json) -> Json:
     """To requests that have one. Raises Problem, SignetError, ClientError."""
     match what.get("do"):
         case "send":
-            return await _send(host, what)
+            answer = await _send(host, what)
         case "keys":
-            return await _keys(host, what.get("peer"))
+            answer = await _keys(host, what.get("peer"))
         case done if done in life.DOES:
-            return await life.perform(host.client, host.find, what)
+            answer = await life.perform(host.client, host.find, what)
         case "profile":
-            return await profile_requests.answer(host.client, what)
+            answer = await profile_requests.answer(host.client, what)
         case "devices":
-            return await host.devices.answer(what)
+            answer = await host.devices.answer(what)
         case "group":
-            return await groups.perform(host.client, host.find, what)
+            answer = await groups.perform(host.client, host.find, what)
         case "notify":
-            return await push_requests.answer(host.client, what)
+            answer = await push_requests.answer(host.client, what)
         case other:
             text = f"the program that has the store open does not know {other!r}"
             raise Problem("UNSUPPORTED", text, "close it, and try again", Exit.USAGE)
+    return answer
 
 
 async def _send(host: Host, what: Json) -> Json:
