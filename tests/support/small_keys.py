@@ -86,6 +86,7 @@ class SmallKeys:
             ("POST", "/v1/keys/upload", self._upload),
             ("GET", "/v1/keys/(.+)", self._bundles),
             ("GET", "/v1/account", self._account),
+            ("GET", "/v1/groups", lambda *_: _ok({"groups": []})),
             ("PATCH", "/v1/account", self._account),
         ]
 
