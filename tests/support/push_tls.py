@@ -13,13 +13,13 @@ from tests.support.certificates import Authority
 
 
 class PushTls:
-    """Contexts of both sides, of an authority of one test's own, for `localhost`."""
+    """Contexts of both sides, of an authority of one test's own, for `localhost` and `names`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *names: str) -> None:
         authority, self._folder = Authority(), folder
         self.ca = folder / "ca.pem"
         self.ca.write_bytes(authority.certificate)
-        authority.sign().write(folder / "chain.pem", folder / "key.pem")
+        authority.sign(*names).write(folder / "chain.pem", folder / "key.pem")
 
     def server(self) -> ssl.SSLContext:
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,7 +1,7 @@
 """How devices are to be woken: read from the directory, many at once, and believed for a while.
 
-Bounded: PUSH_LOOKUPS devices wait at most. While the directory is away they wait, and what is beyond
-is dropped, counted.
+Bounded: PUSH_LOOKUPS devices wait at most. While the directory is away they wait, and what is
+beyond is dropped, counted.
 """
 
 import asyncio

@@ -140,17 +140,16 @@ async def test_a_token_that_apple_calls_expired_is_made_anew_but_not_too_soon(tl
 
 
 async def test_each_environment_has_its_own_host(tls: PushTls) -> None:
-    async with serving_h2(H2Server(), tls.server()) as first:
-        async with serving_h2(H2Server(), tls.server()) as second:
-            hosts = {
-                ApnsEnvironment.PRODUCTION: first.url,
-                ApnsEnvironment.SANDBOX: second.url,
-            }
-            token = ApnsToken(KEY, "KEYID12345", "TEAMID1234", lambda: NOW)
-            push = ApnsPushes(token, lambda: NOW, hosts=hosts, tls=tls.client())
-            sandbox = Apns("cd" * 32, "org.example.chat", ApnsEnvironment.SANDBOX)
-            await push.wake(WakeUp(sandbox, True, 0))
-            await push.close()
+    async with (
+        serving_h2(H2Server(), tls.server()) as first,
+        serving_h2(H2Server(), tls.server()) as second,
+    ):
+        hosts = {ApnsEnvironment.PRODUCTION: first.url, ApnsEnvironment.SANDBOX: second.url}
+        token = ApnsToken(KEY, "KEYID12345", "TEAMID1234", lambda: NOW)
+        push = ApnsPushes(token, lambda: NOW, hosts=hosts, tls=tls.client())
+        sandbox = Apns("cd" * 32, "org.example.chat", ApnsEnvironment.SANDBOX)
+        await push.wake(WakeUp(sandbox, True, 0))
+        await push.close()
     assert (len(first.requests), len(second.requests)) == (0, 1)
 
 

@@ -1,4 +1,4 @@
-"""Web push against a real push service: TLS, HTTP, a subscription that a browser's library reads."""
+"""Web push against a real push service: TLS, HTTP, a subscription that another library reads."""
 
 import json
 import time
@@ -29,6 +29,7 @@ NOW = 1_764_000_000
 AT_MS = 1_763_999_999_123
 CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
 SHORT, LONG = 0.3, 30.0
+REFUSED = RetryAfter(0.0, "AddressRefused")
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ async def test_a_redirect_is_not_followed(tls: PushTls) -> None:
 async def test_a_name_on_loopback_is_refused_where_it_is_not_one_of_a_tests(tls: PushTls) -> None:
     async with service(tls) as (receiver, url), pushing(tls, hosts=()) as push:
         outcome = await push.wake(WakeUp(Browser().subscription(url), True, AT_MS))
-        assert outcome == RetryAfter(0.0, "AddressRefused")
+        assert outcome == REFUSED
         assert receiver.connections == 0
 
 
@@ -158,6 +159,52 @@ async def test_an_address_instead_of_a_name_is_looked_at_as_well(tls: PushTls, h
         assert await push.wake(WakeUp(subscription, True, AT_MS)) == RetryAfter(
             0.0, "AddressRefused"
         )
+
+
+class Names:
+    """A resolver of a test's own. The system's knows no name that ends in `.test`."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        return [self.address] if host == "push.test" else []
+
+
+async def test_what_was_looked_at_is_where_it_goes_and_the_certificate_is_of_the_name(
+    tmp_path: Path,
+) -> None:
+    """Nobody resolves the name again: a name that rebinds meanwhile leads nowhere else."""
+    tls, names, browser = PushTls(tmp_path, "push.test"), Names("127.0.0.1"), Browser()
+    vapid = Vapid(KEY, SUBJECT, lambda: NOW)
+    async with service(tls) as (receiver, url):
+        at = browser.subscription(url.replace("localhost", "push.test"))
+        for address, outcome in (("127.0.0.1", Delivered()), ("10.0.0.1", REFUSED)):
+            names.address = address
+            push = WebPushes(
+                vapid,
+                lambda: NOW,
+                resolve=names,
+                loopback_hosts=["push.test"],
+                tls=tls.client(),
+            )
+            assert await push.wake(WakeUp(at, True, AT_MS)) == outcome
+            await push.close()
+    (request,) = receiver.requests
+    assert request.headers["host"].startswith("push.test:")
+
+
+async def test_a_certificate_of_another_name_is_refused(tls: PushTls) -> None:
+    names = Names("127.0.0.1")
+    vapid = Vapid(KEY, SUBJECT, lambda: NOW)
+    async with service(tls) as (receiver, url):
+        push = WebPushes(
+            vapid, lambda: NOW, resolve=names, loopback_hosts=["push.test"], tls=tls.client()
+        )
+        at = Browser().subscription(url.replace("localhost", "push.test"))
+        assert isinstance(await push.wake(WakeUp(at, True, AT_MS)), RetryAfter)
+        await push.close()
+    assert receiver.requests == []
 
 
 async def test_plain_http_is_never_spoken(tls: PushTls) -> None:
@@ -198,7 +245,7 @@ def test_keys_and_subjects_that_cannot_be_are_refused() -> None:
         pem(rsa.generate_private_key(65537, 2048)),
         pem(ec.generate_private_key(ec.SECP384R1())),
     ):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             p256_key(wrong)
     with pytest.raises(ValueError, match="subject"):
         Vapid(KEY, "ops@example.org", lambda: NOW)
@@ -211,5 +258,5 @@ def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert made_or_read(file) == public
     assert file.stat().st_mode & 0o077 == 0
     file.write_text("something else")
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         made_or_read(file)

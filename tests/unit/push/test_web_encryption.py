@@ -62,7 +62,7 @@ def test_another_browser_cannot_read_it() -> None:
 
 def test_what_is_no_point_of_the_curve_and_what_is_too_long_are_refused() -> None:
     to = WebPush("https://push.example.net/", b"\x04" + bytes(64), bytes(16))
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         encrypted(b"x", to, padded_to=1, key=fresh(), randomness=os.urandom)
     with pytest.raises(ValueError, match="padding"):
         encrypted(b"xx", to, padded_to=1, key=fresh(), randomness=os.urandom)

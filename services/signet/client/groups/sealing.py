@@ -197,7 +197,8 @@ def _seal(tx: Tx, me: Self, group: Membership, row: Row) -> Row:
         devices=devices_digest(_devices(tx, me, group)),
         content=_encrypted(tx, me, group, row, own),
         keys=keys,
-        urgent=row.content.WhichOneof("body") not in _NOT_LOGGED,
+        urgent=contents.is_urgent(row.content),
+        quiet=contents.is_quiet(row.content),
     )
     sealed = send.SerializeToString()
     tx.outgoing.put_sealed(row.peer, row.ordinal, sealed)
