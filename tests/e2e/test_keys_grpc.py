@@ -266,3 +266,49 @@ async def test_the_service_joins_a_server_of_others(tmp_path: Path) -> None:
             await keys.stop()
             assert (await stub.GetServer(pb.GetServerRequest())).server_name == "localhost"
         await shared.stop(0)
+
+
+async def test_a_new_device_is_linked_renamed_renewed_and_shows_a_profile(running: Running) -> None:
+    person, ann, token = await running.register(device_name="phone")
+    stub, new = running.stub, NewPerson(identity=person.identity, registration_id=815)
+    opened = await stub.OpenLink(pb.OpenLinkRequest())
+    at = opened.address
+    await stub.OfferLink(pb.OfferLinkRequest(address=at, offer=bytes(32)), metadata=token)
+    await stub.AnswerLink(pb.AnswerLinkRequest(address=at, answer=b"answer"))
+    signed = b"signet-link-v1" + b"localhost" + at + ann.user_id + new.login_public
+    approval = pb.ApproveLinkRequest(
+        address=at,
+        login_key=new.login_public,
+        registration_id=new.registration_id,
+        signature=person.identity.sign(signed + new.registration_id.to_bytes(4, "big")),
+        sealed=b"sealed",
+    )
+    await stub.ApproveLink(approval, metadata=token)
+    state = await stub.GetLink(pb.GetLinkRequest(address=at))
+    assert (state.offer, state.answer, state.sealed) == (bytes(32), b"answer", b"sealed")
+    request = pb.AddDeviceRequest(
+        address=at,
+        login_key=new.login_public,
+        registration_id=new.registration_id,
+        keys=upload(new.upload()),
+        device_name="tablet",
+    )
+    made = await stub.AddDevice(request)
+    assert (made.user_id, made.device_id) == (ann.user_id, 2)
+    assert (await stub.GetLink(pb.GetLinkRequest(address=at))).device_id == 2
+    await stub.CloseLink(pb.CloseLinkRequest(address=at))
+    code, _ = await refusal(stub.GetLink(pb.GetLinkRequest(address=at)))
+    assert code is Code.NOT_FOUND
+
+    renamed = pb.RenameDeviceRequest(device_id=2, name="big")
+    account = await stub.RenameDevice(renamed, metadata=bearer(made))
+    assert [device.name for device in account.devices] == ["phone", "big"]
+    again = pb.RenewDeviceRequest(registration_id=816, keys=upload(new.upload()))
+    renewed = await stub.RenewDevice(again, metadata=bearer(made))
+    now = (("authorization", f"Bearer {renewed.token}"),)
+    account = await stub.GetAccount(pb.GetAccountRequest(), metadata=now)
+    assert [device.registration_id for device in account.devices] == [4711, 816]
+
+    shown = await stub.SetProfile(pb.SetProfileRequest(sealed=b"sealed"), metadata=now)
+    found = await stub.GetProfile(pb.GetProfileRequest(user_id=ann.user_id), metadata=token)
+    assert (shown.version, found.version, found.sealed) == (1, 1, b"sealed")
