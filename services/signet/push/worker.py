@@ -1,8 +1,8 @@
 """One worker of the group that wakes devices: performs what core/push_lanes decides.
 
 What may be relied upon: a hint that was taken from the events wakes its device, or joins a hint
-that does, or is counted (`signet_push_unwoken_total`). A worker that stops puts back what waits; one
-that is killed loses it, and a message after that makes another hint. A user's hints come to one
+that does, or is counted (`signet_push_unwoken_total`). A worker that stops puts back what waits;
+one that is killed loses it, and a message after that makes another hint. A user's hints come to one
 worker at a time; the period of U2 is that worker's memory, so where a user moves to another worker,
 one wake-up more may come.
 """
