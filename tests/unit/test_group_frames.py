@@ -43,6 +43,11 @@ def broken_key(**fields: object) -> Break:
     return change
 
 
+def nothing(send: pb.GroupSend) -> None:
+    send.ClearField("keys")
+    send.ClearField("content")
+
+
 INVALID: dict[str, Break] = {
     "message_id": broken(message_id=b"short"),
     "group": broken(group=b"short"),
@@ -52,7 +57,7 @@ INVALID: dict[str, Break] = {
     "membership": broken(membership=0),
     "devices": broken(devices=b"d" * 31),
     "urgent and quiet": broken(urgent=True, quiet=True),
-    "nothing": lambda send: (send.ClearField("keys"), send.ClearField("content")),
+    "nothing": nothing,
     "twice": lambda send: send.keys.append(send.keys[0]),
     "user": broken_key(user=b"short"),
     "device": broken_key(device_id=MAX_DEVICE_ID + 1),
