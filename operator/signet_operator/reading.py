@@ -168,8 +168,15 @@ def _settings(spec: Fields) -> Fields:
         "hold_s": limits["holdSeconds"],
         "log_format": spec["logs"]["format"],
         "log_level": spec["logs"]["level"],
+        **_media(limits),
         **_push(spec["push"]),
     }
+
+
+def _media(limits: Fields) -> Fields:
+    """What of files is said; the product has its own words for the rest."""
+    names = {"fileBytes": "media_bytes", "filesAnHour": "media_an_hour"}
+    return {name: limits[field] for field, name in names.items() if field in limits}
 
 
 def _push(push: Fields) -> Fields:

@@ -109,12 +109,19 @@ def test_exposure_certificates_and_monitoring() -> None:
         {"registration": {"mode": "identity_provider", "identityProvider": PROVIDER}},
         {"exposure": {"origins": ["https://chat.example"], "proxies": ["10.0.0.0/8", "::1"]}},
         {"limits": {"sendBurst": 5, "sendRate": 0.5, "holdSeconds": 20}},
+        {"limits": {"fileBytes": 2**30, "filesAnHour": 5}},
     ],
 )
 def test_settings_are_such_that_a_pod_starts_with_them(spec: dict[str, Any]) -> None:
     settings = read(stored(**spec)).settings
     assert set(settings) <= set(Settings.model_fields)
     Settings(**settings)
+
+
+def test_what_is_said_of_files_is_a_setting_and_what_is_not_is_the_products_own() -> None:
+    said = read(stored(limits={"fileBytes": 2**30, "filesAnHour": 5})).settings
+    assert (said["media_bytes"], said["media_an_hour"]) == (2**30, 5)
+    assert "media_bytes" not in read(stored()).settings
 
 
 @pytest.mark.parametrize(
