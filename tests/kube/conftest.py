@@ -11,17 +11,6 @@ from tests.support.lanes.helm import Releases, engine
 from tests.support.lanes.kube import Kube, KubeApi, api
 from tests.support.lanes.kube.stores import KubeStores
 
-# Written and typed, and not yet run to their ends on the lane: `pytest tests/kube/<file>` runs one.
-# Whoever has seen a file pass takes it off this list.
-collect_ignore = [
-    "test_api_away.py",
-    "test_lost_node.py",
-    "test_operators.py",
-    "test_rollouts.py",
-    "test_scale_in.py",
-]
-
-
 @pytest.fixture(scope="module")
 def own_kube_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
     """A control plane of one file's own: what Helm installs holds for all of it."""
@@ -62,9 +51,3 @@ def chat(shared_chat: Messenger) -> Messenger:
     """A messenger that is ready, with three gateways. Who changes it puts it back."""
     shared_chat.await_ready(gateways=3)
     return shared_chat
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What is not run is said."""
-    files = ", ".join(collect_ignore)
-    terminalreporter.write_line(f"not run, for nobody has seen them pass yet: {files}", yellow=True)

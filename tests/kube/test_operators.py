@@ -12,7 +12,7 @@ from tests.support.kube_processes import process, stopped
 from tests.support.kube_sight import drained_at_its_pace, watched
 
 pytestmark = [pytest.mark.lane("kube"), pytest.mark.timeout(900)]
-STEP_S = 1.5
+STEP_S = 1.0
 LOST = 6  # the exit status of one that is not the leader any more
 
 

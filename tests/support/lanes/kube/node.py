@@ -6,7 +6,6 @@ Pods get addresses of the node's own range; every node and the control plane rea
 import contextlib
 import json
 import resource
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -95,7 +94,8 @@ class Node:
             server.kill()
         leftovers.end_pods(self.folder)
         leftovers.remove_networks(self.network)
-        shutil.rmtree(self.folder / "images", ignore_errors=True)
+        # a hundred thousand small files: Python takes half a minute for them
+        subprocess.run(["rm", "-rf", str(self.folder / "images")], check=False, capture_output=True)
 
     # --- how it is started ----------------------------------------------------------------------
 
