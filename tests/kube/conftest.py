@@ -11,6 +11,7 @@ from tests.support.lanes.helm import Releases, engine
 from tests.support.lanes.kube import Kube, KubeApi, api
 from tests.support.lanes.kube.stores import KubeStores
 
+
 @pytest.fixture(scope="module")
 def own_kube_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApi]:
     """A control plane of one file's own: what Helm installs holds for all of it."""
