@@ -163,3 +163,16 @@ async def test_what_was_given_away_holds_up_nothing_that_comes_after_it(
     alice.send_group(groups.send(GROUP, 2, b"after"))  # as its next owner, it brings all again
     await some(bob, 2)
     assert [message.content for message in messages(bob)] == [b"of the group that goes", b"after"]
+
+
+async def test_a_member_whose_account_is_deleted_holds_up_nobody(
+    router: Router, groups: KnownGroups, alice: Device, bob: Device
+) -> None:
+    """G9: they are a member by the chain until somebody removes them, without devices."""
+    del groups.users.users[CAROL]
+    alice.send_group(groups.send(GROUP, 1))
+    assert (await answered(alice, 1))[0].code is None
+    await some(bob, 1)
+    async with asyncio.timeout(10):
+        while router._groups.waiting_bytes:
+            await asyncio.sleep(0.01)
