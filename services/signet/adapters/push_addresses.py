@@ -58,6 +58,10 @@ class SystemResolver:
         found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
         return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
+    def close(self) -> None:
+        """Wait for nothing; a name that hangs ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
 
 class CheckedAddresses(httpcore.AsyncNetworkBackend):
     """Opens connections for httpcore, to public addresses only.

@@ -50,13 +50,13 @@ class WebPushes:
         randomness: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._vapid, self._clock, self._timeout_s = vapid, clock, timeout_s
-        self._randomness = randomness
+        self._randomness, self._names = randomness, SystemResolver()
         self._http = httpcore.AsyncConnectionPool(
             ssl_context=tls or ssl.create_default_context(),
             max_connections=PUSH_IN_ALL,
             max_keepalive_connections=PUSH_AT_ONCE,
             keepalive_expiry=PUSH_CONNECTION_IDLE,
-            network_backend=CheckedAddresses(resolve or SystemResolver(), loopback_hosts),
+            network_backend=CheckedAddresses(resolve or self._names, loopback_hosts),
         )
 
     async def wake(self, wake_up: WakeUp[WebPush]) -> Outcome:
@@ -68,6 +68,7 @@ class WebPushes:
     async def close(self) -> None:
         """Close all connections."""
         await self._http.aclose()
+        self._names.close()
 
     async def _post(self, wake_up: WakeUp[WebPush]) -> Outcome:
         body = encrypted(
