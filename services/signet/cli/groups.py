@@ -10,7 +10,7 @@ from signet.cli.shown import name
 from signet.client import Client, Group, GroupId, ServerUnreachable
 from signet.core.ids import UserId, show, user_id
 
-PATIENCE = 5.0  # seconds for what is on its way
+PATIENCE = 20.0  # seconds for what is on its way
 LOOKS_EVERY = 0.1
 Find = Callable[[str], Awaitable[UserId]]
 
@@ -34,12 +34,14 @@ async def find(client: Client, text: str) -> GroupId:
 
 
 async def _called(client: Client, text: str, patience: float = 0.0) -> list[Group]:
+    """Waits as long as there are groups whose name is still on its way."""
     loop = asyncio.get_running_loop()
     until = loop.time() + patience
     while True:
-        groups = [one for one in await client.groups() if text in (one.name, show(one.id))]
-        if groups or loop.time() >= until:
-            return groups
+        groups = await client.groups()
+        found = [one for one in groups if text in (one.name, show(one.id))]
+        if found or all(one.name for one in groups) or loop.time() >= until:
+            return found
         await asyncio.sleep(LOOKS_EVERY)
 
 
