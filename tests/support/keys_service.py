@@ -136,6 +136,8 @@ def generous(server_name: str = "localhost", **fields: Any) -> KeysConfig:
         "recoveries_an_hour": PLENTY,
         "logins_a_minute": PLENTY,
         "lookups_an_hour": PLENTY,
+        "links_an_hour": PLENTY,
+        "link_calls_a_minute": PLENTY,
         "media_an_hour": PLENTY,
         "media_parts_a_day": PLENTY,
         "media_reads_an_hour": PLENTY,

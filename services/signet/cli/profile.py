@@ -21,7 +21,7 @@ from signet.cli.send import last
 def profile(
     show: Annotated[str | None, typer.Option("--name", help="A name instead of yours.")] = None,
     picture: Annotated[
-        Path | None, typer.Option(help="A small picture, below 64 KiB.", dir_okay=False)
+        Path | None, typer.Option(help="A small picture, below 63 KiB.", dir_okay=False)
     ] = None,
     name: As = None,
     store: Store = None,

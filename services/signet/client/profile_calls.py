@@ -32,7 +32,7 @@ class ProfileCalls(Calls):
         """Show this to everybody whom one writes to; they are told. The server reads none of it.
 
         Raises:
-            SignetError: INVALID_ARGUMENT (the name is too long), PAYLOAD_TOO_LARGE (64 KiB in
+            SignetError: INVALID_ARGUMENT (the name is too long), PAYLOAD_TOO_LARGE (63 KiB in
                 all), RATE_LIMITED, …; ServerUnreachable.
         """
         content = ProfileContent(name=name, picture=picture, media_type=media_type)

@@ -306,13 +306,13 @@ MAX_PIN = 64  # with MIN_PIN
 # A mailbox in which a new device is linked. Raise: an address that somebody saw is good for longer.
 # Lower: who looks for their other phone begins anew.
 LINK_TTL = 300
-MAX_LINK_ANSWER = 512  # bytes of what a new device says of itself there
-MAX_LINK_SEALED = 4 * KIB  # bytes of what is handed over to it
+MAX_LINK_ANSWER = 510  # bytes of what a new device says of itself there; thirds: whole in base64
+MAX_LINK_SEALED = 4_095  # bytes of what is handed over to it
 LINKS_AN_HOUR = 60  # mailboxes that one address opens, and offers that one account makes
 # Other calls of linking from an address; a device that waits looks once in LINK_POLL.
 LINK_CALLS_A_MINUTE = 600
 LINK_POLL = 0.5
-MAX_PROFILE = 64 * KIB  # bytes of a sealed profile: a name and a small picture
+MAX_PROFILE = 63 * KIB  # bytes of a sealed profile: a name and a small picture
 PROFILES_AN_HOUR = 600  # that one account looks at, and times that it changes its own
 # A device that did not log in for so many days is removed, but for an account's latest. Raise:
 # lost phones are encrypted for longer. Lower: a tablet in a drawer is linked anew.

@@ -1207,7 +1207,7 @@ class AnswerLinkRequest(_message.Message):
     ANSWER_FIELD_NUMBER: _builtins.int
     address: _builtins.bytes
     answer: _builtins.bytes
-    """at most 512 bytes; the server does not read it"""
+    """at most 510 bytes; the server does not read it"""
     def __init__(
         self,
         *,
@@ -1240,7 +1240,7 @@ class ApproveLinkRequest(_message.Message):
     login_key ‖ registration_id (u32be).
     """
     sealed: _builtins.bytes
-    """at most 4096 bytes; the server cannot read it"""
+    """at most 4095 bytes; the server cannot read it"""
     def __init__(
         self,
         *,
@@ -1320,7 +1320,7 @@ class SetProfileRequest(_message.Message):
 
     SEALED_FIELD_NUMBER: _builtins.int
     sealed: _builtins.bytes
-    """at most 64 KiB; the server cannot read it. Empty: none"""
+    """at most 63 KiB; the server cannot read it. Empty: none"""
     def __init__(
         self,
         *,
