@@ -45,7 +45,7 @@ class PlainChat:
 
     async def _sent(self) -> None:
         """The input ended: wait for files, and a little for the first tick of what was written."""
-        await self._talk.transfers_end()
+        await self._talk.transfers.end()
         own = [m for m in self._talk.messages.values() if m.outgoing and m.status is Status.PENDING]
         try:
             async with asyncio.timeout(LEAVES_AFTER):

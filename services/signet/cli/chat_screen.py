@@ -100,5 +100,5 @@ class ChatScreen(App[None]):
         who = f"[bold cyan]{escape(talk.peer_name)}[/]  [quiet]{beside}[/]"
         self.query_one("#who", Static).update(look.styled(who))
         connected = f"[warn]{talk.connection}[/]" if talk.connection else "[good]●[/] connected"
-        ticks = escape(talk.transfer) or "✓ sent  ✓✓ delivered  [read]✓✓[/] read"
+        ticks = escape(talk.transfers.shown) or "✓ sent  ✓✓ delivered  [read]✓✓[/] read"
         self.query_one("#state", Static).update(look.styled(f"{connected}   [quiet]{ticks}[/]"))

@@ -8,11 +8,10 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from signet.cli import commands, files, look
+from signet.cli import commands, look
 from signet.cli.commands import (
     Command,
     Edit,
@@ -27,6 +26,7 @@ from signet.cli.commands import (
 from signet.cli.failures import problem_of
 from signet.cli.host import Host
 from signet.cli.shown import name
+from signet.cli.transfers import Transfers
 from signet.client import (
     BlockChanged,
     ConnectionChanged,
@@ -50,7 +50,6 @@ from signet.client import (
     PeerChanged,
     PresenceChanged,
     ProfileChanged,
-    Progress,
     ReactionReceived,
     ReceiptChanged,
     SendFailed,
@@ -112,8 +111,7 @@ class Talk:
         self.typing = False
         self.online = False
         self.connection = "connecting …"
-        self.transfer = ""  # a file on its way, and how far it has come
-        self._transfers: set[asyncio.Task[None]] = set()
+        self.transfers = Transfers(self.client, self._transfer_changed)
         self.on_news: Callable[[News], None] = lambda _: None
         self.on_status: Callable[[], None] = lambda: None
         self._seen: tuple[Online, int] | None = None
@@ -278,10 +276,6 @@ class Talk:
         """Do what a line asks for. Raises Quit."""
         await self._explained(self._type(line))
 
-    async def transfers_end(self) -> None:
-        """Until all files that are on their way are there."""
-        await asyncio.gather(*self._transfers)
-
     async def _type(self, line: str) -> None:
         command = commands.parse(line)
         if command is not None:
@@ -323,50 +317,29 @@ class Talk:
                 await self.client.edit(self._own().id, text)
                 await self._refresh(self._own().id)
             case SendFile(path=path, text=text):
-                self._begin(self._send_file(Path(path), text))
+                self.transfers.begin(self._explained(self._send_file(Path(path), text)))
             case Save(path=path, which=count):
-                self._begin(self._save(count, Path(path)))
+                self.transfers.begin(self._explained(self._save(count, Path(path))))
             case Timer(seconds=seconds):
                 await self.client.set_disappearing_timer(self.peer, seconds)
                 self.on_news(Told(_timer(seconds)))
             case Plain(name=which):
                 await self._plain(which)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Files take their time: one goes on talking."""
-        task = asyncio.create_task(self._explained(work))
-        self._transfers.add(task)
-        task.add_done_callback(self._transfers.discard)
+    def _transfer_changed(self) -> None:
+        self.on_status()  # whoever draws may have come later
 
     async def _send_file(self, path: Path, text: str) -> None:
-        path = files.checked(path)
         self._said_typing = 0.0
-        message = await self.client.send_attachment(
-            self.peer,
-            path,
-            media_type=files.media_type(path),
-            text=text,
-            progress=partial(self._moved, f"↑ {path.name}"),
-        )
+        message = await self.transfers.send(self.peer, path, text)
         await self._refresh(message.id)
 
     async def _save(self, count: int, to: Path) -> None:
         message = self._latest(
             count, lambda one: not one.outgoing and bool(one.attachments), "they have sent no file"
         )
-        for attachment in message.attachments:
-            moved = partial(self._moved, f"↓ {files.name_of(attachment)}")
-            try:
-                path = await files.keep(self.client, attachment, to, moved)
-            finally:
-                self._moved("", None)
+        async for path in self.transfers.save(message, to):
             self.on_news(Told(f"saved: {path}", "good"))
-
-    def _moved(self, what: str, at: Progress | None) -> None:
-        before = self.transfer
-        self.transfer = "" if at is None or at.done >= at.total else f"{what} {files.bar(at)}"
-        if self.transfer != before:
-            self.on_status()
 
     async def _plain(self, which: str) -> None:
         match which:
