@@ -123,7 +123,9 @@ def _add_looks(router: APIRouter, keys: Keys, authenticated: Authenticate) -> No
         """The caller's groups."""
         return ListedGroups(groups=[show(group) for group in await keys.groups.of(caller)])
 
-    @router.get("/v1/groups/{group}", tags=["groups"], responses=refusals(*CALLER, Code.NOT_FOUND))
+    @router.get(
+        "/v1/groups/{group:uuid}", tags=["groups"], responses=refusals(*CALLER, Code.NOT_FOUND)
+    )
     async def get_group(
         caller: Authenticated, group: GroupInPath, link_proof: LinkProof = ""
     ) -> Group:
@@ -147,7 +149,9 @@ def _add_looks(router: APIRouter, keys: Keys, authenticated: Authenticate) -> No
         )
 
     @router.get(
-        "/v1/groups/{group}/changes", tags=["groups"], responses=refusals(*CALLER, Code.NOT_FOUND)
+        "/v1/groups/{group:uuid}/changes",
+        tags=["groups"],
+        responses=refusals(*CALLER, Code.NOT_FOUND),
     )
     async def get_group_changes(
         caller: Authenticated,
