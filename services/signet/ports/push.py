@@ -1,7 +1,7 @@
 """Waking devices that are away: the one thing that leaves Signet for somebody else's service.
 
-What leaves is where it goes to, whether it is urgent, and (to a webhook, or inside what is encrypted)
-when the message came: no user id, no device id, no sender, no content.
+What leaves is where it goes to, whether it is urgent, and (to a webhook, or inside what is
+encrypted) when the message came: no user id, no device id, no sender, no content.
 
 Where it goes to is a device's own registration (ports/push_registrations), or a user's token, for
 providers that know of no devices: HMAC-SHA256 of the user's id under a key of the settings
