@@ -50,7 +50,7 @@ class Told:
     low: list[tuple[DeviceId, int, int]] = field(default_factory=list)
     audit: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    holds: Held = Held((), None)
+    holds: Held = field(default_factory=lambda: Held((), None))
     away: Exception | None = None  # what every call raises: owners cannot be reached
     heard: asyncio.Event = field(default_factory=asyncio.Event)  # set by each call
 
@@ -136,6 +136,7 @@ def generous(server_name: str = "localhost", **fields: Any) -> KeysConfig:
         "recoveries_an_hour": PLENTY,
         "logins_a_minute": PLENTY,
         "lookups_an_hour": PLENTY,
+        "requests_a_minute": PLENTY,
         "links_an_hour": PLENTY,
         "link_calls_a_minute": PLENTY,
         "media_an_hour": PLENTY,
