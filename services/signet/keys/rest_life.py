@@ -41,7 +41,7 @@ class ReportRequest(m.Body):
 
     user_id: m.UserIdText
     reason: ReasonName
-    messages: Annotated[int, Field(ge=0, le=MAX_REPORTED_MESSAGES)] = 0
+    messages: Annotated[int, Field(ge=0, le=MAX_REPORTED_MESSAGES), m.WHOLE] = 0
     message_ids: Annotated[
         list[m.UserIdText], Field(default_factory=list, max_length=MAX_REPORTED_IDS)
     ]

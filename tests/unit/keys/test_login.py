@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from signet.adapters.directory_sql import SqlDirectory, open_directory
 from signet.core.errors import Code, SignetError
 from signet.core.ids import DeviceAddress, DeviceId, UserId, show
-from signet.core.limits import NONCE_TTL, SIGNING_KEY_TTL, TOKEN_TTL
+from signet.core.limits import MEDIA_TICKET_TTL, NONCE_TTL, SIGNING_KEY_TTL, TOKEN_TTL
 from signet.keys.login import Proof
 from signet.keys.registration import Registered
 from signet.keys.tokens import Tokens
@@ -269,7 +269,7 @@ async def test_signing_keys_rotate_and_old_ones_stay_for_a_tokens_life(tmp_path:
     assert second != first
     clock.now += TOKEN_TTL - 2
     assert await tokens.verify(last.token) == ADDRESS
-    clock.now += 2
+    clock.now += MEDIA_TICKET_TTL - TOKEN_TTL + 2  # tickets are signed by it, too
     assert await kids(tokens) == [second]
     assert tokens.get(first) is None
     await directory.close()
