@@ -57,6 +57,7 @@ class SmallGroups(SmallServer):
             ("POST", "/v1/groups/changes", self._change),
             ("GET", "/v1/groups", self._groups),
             ("GET", "/v1/groups/(.+)/changes", self._changes),
+            ("GET", "/v1/groups/([^/]+)", self._members),
             *super()._routes(),
         ]
 
@@ -99,6 +100,20 @@ class SmallGroups(SmallServer):
         more = after + len(records) < len(log.records)
         return httpx.Response(200, json={"records": records, "more": more})
 
+    def _members(self, _: Device, __: Json, group: str) -> httpx.Response:
+        said = self._mismatch_of(GroupId(UUID(group).bytes))
+        members = [
+            {
+                "user": str(UUID(bytes=one.user)),
+                "devices": [
+                    {"device_id": d.device_id, "registration_id": d.registration_id}
+                    for d in one.devices
+                ],
+            }
+            for one in said.members
+        ]
+        return httpx.Response(200, json={"members": members})
+
     def _may_look(self, device: Device, log: Log) -> bool:
         if UserId(device.user) in log.group.members:
             return True
@@ -139,6 +154,8 @@ class SmallGroups(SmallServer):
         """Take it (None), or say why not."""
         if self.refuse_group_next:
             return self.refuse_group_next.pop(0)
+        if not send.content and not send.keys:
+            return Code.INVALID_ARGUMENT
         log = self.logs.get(GroupId(send.group))
         if log is None or UserId(sender.user) not in log.group.members:
             return Code.NOT_A_MEMBER

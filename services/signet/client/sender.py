@@ -16,6 +16,7 @@ from signet.client.account import Keys
 from signet.client.device_store import DeviceStore, Tx
 from signet.client.errors import IdentityNotTrusted, NotFound, ServerUnreachable
 from signet.client.groups import sealing as group_sealing
+from signet.client.groups.directory import GroupDirectory
 from signet.client.groups.sealing import Renumbered
 from signet.client.sealing import Self
 from signet.client.store.outgoing import Row
@@ -250,6 +251,7 @@ class Sender:
         store, me = self._store, self._me
         if conversation.group:
             group, said = GroupId(peer), wrong.group if wrong else None
+            await self._fetch_devices(group)
             rows = await store.run(
                 lambda tx: group_sealing.seal_rows(tx, me, group, ordinals, said, lenient=False)
             )
@@ -304,6 +306,17 @@ class Sender:
             self._fail_all(conversation, Code.BAD_SIGNATURE)
         except ServerUnreachable:
             pass
+
+    async def _fetch_devices(self, group: GroupId) -> None:
+        """Devices of the members, where none are known; else refusals say what is other."""
+        if await self._store.run(lambda tx: bool(tx.group_keys.devices(group))):
+            return
+        try:
+            devices = await GroupDirectory(self._keys).devices(group)
+        except (SignetError, ServerUnreachable) as error:  # the refusal of the first try says them
+            log.info("a group's devices were not fetched", why=type(error).__name__)
+        else:
+            await self._store.run(lambda tx: tx.group_keys.put_devices(group, devices))
 
     async def _fetch_members(self, group: GroupId) -> None:
         """Bundles of those who are to be told our sender key; without some of them it goes on."""

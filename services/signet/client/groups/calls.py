@@ -224,6 +224,7 @@ class GroupCalls(Calls):
 
     def _announce(self, tx: Tx, group: Membership) -> list[Row]:
         """Tell new members our sender key, and the group's name with it, before we write."""
+        tx.group_keys.put_devices(group.group, {})  # theirs are not known: they are fetched
         return [group_sealing.queue(tx, self._me, group.group, contents.no_message())]
 
     async def _change(

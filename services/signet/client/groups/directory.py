@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 from signet.client.account import Keys
 from signet.client.rest import b64, unb64
-from signet.core.groups import GroupId
+from signet.core.groups import Devices, GroupId
 from signet.core.ids import show, user_id
 
 
@@ -34,6 +34,16 @@ class GroupDirectory:
             found += [unb64(record) for record in answer.get("records", [])]
             if not answer.get("more"):
                 return found
+
+    async def devices(self, group: GroupId) -> Devices:
+        """The devices of all members now. Raises NotFound: no member."""
+        answer = await self._keys.call("GET", f"/v1/groups/{show(group)}")
+        return {
+            user_id(member["user"]): {
+                int(one["device_id"]): int(one["registration_id"]) for one in member["devices"]
+            }
+            for member in answer["members"]
+        }
 
     async def all(self) -> list[GroupId]:
         """The groups of this account."""
