@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import accumulate, combinations, pairwise
 from typing import Any
 from urllib.parse import quote
 
@@ -35,11 +35,15 @@ class Streams:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`replicas` of the StatefulSet, read before `streams` (by the pod's name) were."""
+    """`replicas` of the StatefulSet, read before `streams` (by the pod's name) were.
+
+    `at` is between the two, `ended` after them.
+    """
 
     at: float
     replicas: int
     streams: dict[str, Streams]
+    ended: float
 
 
 class Sight:
@@ -65,26 +69,27 @@ class Sight:
     def most_opened(self, window_s: float) -> float:
         """Streams a second that were opened at all gateways together, over the worst window.
 
-        A window is `window_s` long or a little longer; what two looks see of each other is blurred
-        by one stream and by how long a look took.
+        A window is `window_s` long or longer. What two looks see of each other was opened after the
+        earlier one began and before the later one ended, however slow they were: so long it lasted.
+        One stream may be at each edge.
         """
-        steps = [(b.at, self._opened(a, b)) for a, b in pairwise(self.samples)]
+        steps = [self._opened(a, b) for a, b in pairwise(self.samples)]
+        until = list(accumulate(steps, initial=0.0))
         worst = 0.0
-        for first, last in combinations(range(len(steps)), 2):
-            lasted = steps[last][0] - steps[first][0]
+        for first, last in combinations(range(len(self.samples)), 2):
+            lasted = self.samples[last].ended - self.samples[first].at
             if lasted >= window_s:
-                opened = sum(count for _, count in steps[first + 1 : last + 1])
-                worst = max(worst, (opened - 1) / lasted)
+                worst = max(worst, (until[last] - until[first] - 1) / lasted)
         return worst
 
     @staticmethod
     def _opened(earlier: Sample, later: Sample) -> float:
         """Between two looks. A process that is new began with none."""
-        none = Streams(0.0, 0.0)
-        grown = [
-            now.opened - earlier.streams.get(p, none).opened for p, now in later.streams.items()
-        ]
-        return sum(count for count in grown if count > 0)
+        total = 0.0
+        for pod, now in later.streams.items():
+            before = earlier.streams[pod].opened if pod in earlier.streams else 0.0
+            total += now.opened - before if now.opened >= before else now.opened
+        return total
 
 
 def drained_at_its_pace(sight: Sight) -> None:
@@ -122,7 +127,7 @@ def _look(kube: Kube, namespace: str) -> Sample:
     pods = _get(kube, f"/api/v1/namespaces/{namespace}/pods?labelSelector={quote(GATEWAYS)}")
     streams = {pod["metadata"]["name"]: _streams(pod) for pod in pods["items"]}
     answered = {name: said for name, said in streams.items() if said is not None}
-    return Sample(at, found["spec"]["replicas"], answered)
+    return Sample(at, found["spec"]["replicas"], answered, time.monotonic())
 
 
 def _get(kube: Kube, path: str) -> Any:
