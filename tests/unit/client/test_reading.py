@@ -12,7 +12,8 @@ from signet.client import reading
 from signet.client.device_store import DeviceStore
 from signet.client.environment import Environment
 from signet.client.events import MessageReceived, MessageSynced, Status
-from signet.client.reading import From, Outcome
+from signet.client.outcome import Outcome
+from signet.client.reading import From
 from signet.client.sealing import Self
 from signet.client.store.settings import Account
 from signet.core.ids import MessageId, UserId
