@@ -5,6 +5,8 @@ from importlib import import_module
 
 import typer
 
+from signet.telemetry import logs
+
 COMMANDS = {
     "run": "signet.cli.run",
     "register": "signet.cli.register",
@@ -64,3 +66,4 @@ def app(arguments: Sequence[str]) -> typer.Typer:
 
 def signet() -> None:
     """Signet: an end-to-end encrypted messenger, its server and its tools."""
+    logs.configure(level="error")  # what the SDK logs is not what a program reads from us
