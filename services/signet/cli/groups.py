@@ -8,6 +8,7 @@ from signet.cli.control import Json
 from signet.cli.failures import Exit, Problem
 from signet.cli.shown import name
 from signet.client import Client, Group, GroupId, ServerUnreachable
+from signet.core.errors import SignetError
 from signet.core.ids import UserId, show, user_id
 
 PATIENCE = 20.0  # seconds for what is on its way
@@ -19,7 +20,7 @@ async def find(client: Client, text: str) -> GroupId:
     """By its name, or its id. Raises Problem: there is none, or more than one of that name."""
     groups = await _called(client, text)
     if not groups:  # this program may be so young that it has not heard of it, or of its name
-        await client.sync_groups()
+        await _sync(client)
         groups = await _called(client, text, PATIENCE)
     there = [group for group in groups if group.is_member] or groups
     if len(there) == 1:
@@ -31,6 +32,12 @@ async def find(client: Client, text: str) -> GroupId:
     raise Problem(
         "TWO_GROUPS", f"several groups are called {text!r}", f"say one of {ids}", Exit.USAGE
     )
+
+
+async def _sync(client: Client) -> None:
+    """As far as the server says it now: what is here is here without it."""
+    with suppress(ServerUnreachable, SignetError):
+        await client.sync_groups()
 
 
 async def _called(client: Client, text: str, patience: float = 0.0) -> list[Group]:
@@ -57,8 +64,7 @@ async def _settled(client: Client, group: Group) -> None:
 
 async def perform(client: Client, find_person: Find, what: Json) -> Json:
     """Do what `signet group` asks. Raises SignetError, ServerUnreachable, Problem."""
-    with suppress(ServerUnreachable):  # the list is here without it
-        await client.sync_groups()
+    await _sync(client)
     match what["group"]:
         case "list":
             return {"groups": [_listed(group) for group in await client.groups()]}
