@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.support.signet_command import Shell
 
 
@@ -10,6 +12,18 @@ async def test_the_demo_loses_nothing_and_says_so_in_its_last_line(tmp_path: Pat
     done = await Shell(tmp_path, "").run("demo")
     last = done.out.rstrip("\n").splitlines()[-1]
     assert re.fullmatch(r"demo: (\d+) sent, \1 shown, 0 lost, 0 doubled, 0 out of order", last)
+    assert done.status == 0
+
+
+@pytest.mark.timeout(400)
+async def test_the_demo_of_a_group_ends_in_one_order_and_nothing_after_a_removal(
+    tmp_path: Path,
+) -> None:
+    done = await Shell(tmp_path, "").run("demo-group")
+    last = done.out.rstrip("\n").splitlines()[-1]
+    counted = r"demo-group: (\d+) sent, \1 shown, 0 lost, 0 doubled, 0 out of order"
+    groups = r"9 devices, 1 order, 8 have the picture, 0 read by who was removed"
+    assert re.fullmatch(f"{counted}; {groups}", last)
     assert done.status == 0
 
 
