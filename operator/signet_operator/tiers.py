@@ -56,7 +56,7 @@ def step(
     inward = _inward(look, kept)
     due = rollout.due(look, wanted) and look.target > 0
     if due and may.roll and not look.paused and _quiet(look, inward, kept):
-        roll = rollout.begin(look, wanted)
+        roll = rollout.begin(look, wanted, revisions)
         return TierStep(
             (*_late_drains(look, inward), *roll.actions), True, True, base=look.set.replicas
         )

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from signet_operator.actions import Action, DeletePod, SetPartition, SetTemplate, Tell
+from signet_operator.apply.drift import differs
 from signet_operator.drain import health
 from signet_operator.drain.look import Look, idle
 from signet_operator.drain.scale_in import cannot_carry, late
@@ -77,9 +78,15 @@ def returns(look: Look) -> bool:
     return bool(failed_hash(look)) or look.set.template_hash == GIVEN_UP
 
 
-def begin(look: Look, wanted: Template) -> Roll:
-    """R1."""
+def begin(
+    look: Look, wanted: Template, revisions: Mapping[str, Mapping[str, Any]] | None = None
+) -> Roll:
+    """R1; but where pods have gone back to just this template, there is nothing to try."""
     there = look.set.replicas
+    if returns(look) and not look.set.drifted and not stale(look):
+        body = (revisions or {}).get(look.set.update_revision)
+        if body is not None and not differs(wanted.body, body):
+            return Roll((_template(look, wanted, there),))
     tell = Tell("RolloutBegun", f"{look.set.name} gets a new template: one pod more tries it.")
     return Roll((_template(look, wanted, there + 1 if there else 0), tell))
 

@@ -62,6 +62,19 @@ def test_template_partition_and_one_more_pod_are_one_write() -> None:
     assert (write.uid, write.resource_version) == ("set-gateway", "9")
 
 
+def test_a_spec_that_is_taken_back_to_what_all_pods_have_needs_no_canary() -> None:
+    there = replace(found(3), template_hash=f"{rollout.RETURNED}bad")
+    same = Template("h1", {"spec": {"old": True}})
+    before = {"blue-gateway-old": REVISIONS["blue-gateway-old"]}
+    (write,) = rollout.begin(look(pod(0), pod(1), pod(2), set_=there), same, before).actions
+    assert isinstance(write, SetTemplate)
+    assert (write.replicas, write.partition, write.template_hash) == (3, 3, "h1")
+    other = Template("h3", {"spec": {"old": False}})
+    (write, _) = rollout.begin(look(pod(0), pod(1), pod(2), set_=there), other, before).actions
+    assert isinstance(write, SetTemplate)
+    assert write.replicas == 4
+
+
 def test_a_tier_without_pods_gets_none_for_a_template() -> None:
     (write,) = of(rollout.begin(look(set_=found(0)), WANTED), SetTemplate)
     assert (write.replicas, write.partition) == (0, 0)
