@@ -6,13 +6,12 @@ from contextlib import suppress
 
 from signet.cli.control import Json
 from signet.cli.failures import Exit, Problem
+from signet.cli.settling import LOOKS_EVERY, PATIENCE, settled
 from signet.cli.shown import name
 from signet.client import Client, Group, GroupId, ServerUnreachable
 from signet.core.errors import SignetError
 from signet.core.ids import UserId, show, user_id
 
-PATIENCE = 20.0  # seconds for what is on its way
-LOOKS_EVERY = 0.1
 Find = Callable[[str], Awaitable[UserId]]
 
 
@@ -49,16 +48,6 @@ async def _called(client: Client, text: str, patience: float = 0.0) -> list[Grou
         found = [one for one in groups if text in (one.name, show(one.id))]
         if found or all(one.name for one in groups) or loop.time() >= until:
             return found
-        await asyncio.sleep(LOOKS_EVERY)
-
-
-async def _settled(client: Client, group: Group) -> None:
-    """Let members be told of a change, before the program ends."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + PATIENCE
-    while True:
-        if not await client.waiting(group.peer) or loop.time() >= until:
-            return
         await asyncio.sleep(LOOKS_EVERY)
 
 
@@ -123,7 +112,7 @@ def _listed(group: Group) -> Json:
 
 
 async def _told(client: Client, group: Group) -> Json:
-    await _settled(client, group)
+    await settled(client, group.peer)
     members = [
         {
             "user_name": await name(client, member.user),

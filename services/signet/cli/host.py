@@ -14,6 +14,7 @@ from signet.cli import control, files, groups, life, profile_requests, push_requ
 from signet.cli.control import Json
 from signet.cli.device_requests import DeviceRequests
 from signet.cli.failures import Exit, Problem
+from signet.cli.settling import settled
 from signet.cli.shown import event_json
 from signet.cli.stores import Place
 from signet.client import (
@@ -120,6 +121,7 @@ async def requests(place: Place) -> AsyncIterator[Requests]:
         return
     async with Host(client, place) as host:
         yield lambda what: perform(host, what)
+        await settled(client, client.user_id)  # copies for one's other devices
 
 
 async def request(place: Place, what: Json) -> AsyncIterator[Json]:
