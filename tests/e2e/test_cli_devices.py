@@ -1,6 +1,7 @@
 """`signet link` and `signet devices` against a real server, as people type them."""
 
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pytest
 import pytest_asyncio
 
 from signet.cli.server_process import ServerProcess
+from tests.support.local_cluster import LIMITS_OFF
 from tests.support.signet_command import Running, Shell
 
+GENEROUS = {**os.environ, **LIMITS_OFF}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -20,7 +23,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(folder: Path) -> AsyncIterator[ServerProcess]:
-    async with ServerProcess(folder / "server") as running:
+    async with ServerProcess(
+        folder / "server", environment={**os.environ, **LIMITS_OFF}
+    ) as running:
         yield running
 
 

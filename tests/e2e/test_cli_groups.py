@@ -1,5 +1,6 @@
 """`signet group` and chats in groups, against a real server."""
 
+import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,8 +9,10 @@ import pytest
 import pytest_asyncio
 
 from signet.cli.server_process import ServerProcess
+from tests.support.local_cluster import LIMITS_OFF
 from tests.support.signet_command import Shell
 
+GENEROUS = {**os.environ, **LIMITS_OFF}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -20,7 +23,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shell(folder: Path) -> AsyncIterator[Shell]:
-    async with ServerProcess(folder / "server") as running:
+    async with ServerProcess(
+        folder / "server", environment={**os.environ, **LIMITS_OFF}
+    ) as running:
         opened = Shell(folder / "home", running.addresses.rest)
         for name in ("alice", "bob", "carol"):
             done = await opened.register(name)

@@ -1,6 +1,7 @@
 """Blocking, reports and the account's life on the command line, against a real server."""
 
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from signet.cli.server_process import ServerProcess
+from tests.support.local_cluster import LIMITS_OFF
 from tests.support.signet_command import Shell
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -20,7 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shell(folder: Path) -> AsyncIterator[Shell]:
-    async with ServerProcess(folder / "server") as server:
+    async with ServerProcess(folder / "server", environment={**os.environ, **LIMITS_OFF}) as server:
         opened = Shell(folder / "home", server.addresses.rest)
         for name in ("alice", "bob"):
             assert (await opened.register(name)).status == 0
