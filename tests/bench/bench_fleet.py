@@ -325,8 +325,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--clusters", type=int, default=300)
     parser.add_argument("--within", type=float, default=1_800.0, help="seconds for each phase")
-    parser.add_argument(
-        "--stalled", type=float, default=300.0, help="seconds without another cluster that is right"
+    parser.add_argument(  # all take a step before one takes the next: the first is right late
+        "--stalled", type=float, default=900.0, help="seconds without another cluster that is right"
     )
     parser.add_argument("--settle", type=float, default=60.0, help="seconds before the rest")
     parser.add_argument("--rest", type=float, default=300.0, help="seconds at rest")
