@@ -30,7 +30,7 @@ from tests.support.identities import NewPerson
 from tests.support.keys_service import Told, generous, keys_service
 
 REMOVES = "DELETE /v1/account/devices/{device_id}"
-EXAMPLES = 40  # of each operation, beside those that cover each limit of the document
+EXAMPLES = 15  # of each operation, beside those that cover each limit of the document
 # What a body that fits the document may still meet: of an invalid one it is 400.
 REFUSALS = ["401", "403", "404", "409", "413", "422", "423", "429"]
 
