@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from signet.client import Client, Event, MessageReceived
+from signet.client import Client, Event, MessageReceived, StoreFailed
 
 E = TypeVar("E", bound=Event)
 
@@ -24,7 +24,10 @@ class Person:
     async def listen(self) -> None:
         async for event in self.client.events():
             if self.confirming:
-                await event.done()
+                try:
+                    await event.done()
+                except StoreFailed:  # the client was stopped meanwhile: the event comes again
+                    return
             self.told.append(event)
             self._changed.set()
 
