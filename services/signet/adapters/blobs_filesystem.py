@@ -21,6 +21,7 @@ from pathlib import Path
 import obstore
 from obstore.store import LocalStore
 
+from signet.adapters.blobs_length import exactly
 from signet.adapters.blobs_signed import KEY_BYTES, Sizes, check, sign
 from signet.adapters.blobs_staging import Staging
 from signet.core import limits
@@ -60,7 +61,7 @@ class FilesystemBlobs:
             await obstore.put_async(
                 self._staging,
                 staged,
-                _exactly(chunks, size),
+                exactly(chunks, size),
                 use_multipart=True,
                 chunk_size=WRITTEN,
                 max_concurrency=2,
@@ -118,18 +119,6 @@ class FilesystemBlobs:
     async def close(self) -> None:
         """Throw away what is half-written."""
         self._own.close()
-
-
-async def _exactly(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
-    """The same chunks. Raises: ValueError where they are not `size` bytes, before the last."""
-    left = size
-    async for chunk in chunks:
-        left -= len(chunk)
-        if left < 0:
-            raise ValueError(f"more than {size} bytes came")
-        yield chunk
-    if left:
-        raise ValueError(f"{left} of {size} bytes did not come")
 
 
 def _publish(staged: Path, at: Path) -> None:

@@ -17,6 +17,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, GenericError
 from obstore.store import S3Store
 
+from signet.adapters.blobs_length import exactly
 from signet.adapters.blobs_signed import check
 from signet.adapters.s3_presigned import Credentials, presigned
 from signet.core import limits
@@ -167,7 +168,7 @@ class S3Blobs:
         """Connections end with the object."""
 
     async def _put_whole(self, name: str, chunks: AsyncIterator[bytes], size: int) -> None:
-        whole = b"".join([chunk async for chunk in _exactly(chunks, size)])
+        whole = b"".join([chunk async for chunk in exactly(chunks, size)])
         try:
             await obstore.put_async(self._store, name, whole, mode="create")
         except AlreadyExistsError:
@@ -180,25 +181,13 @@ class S3Blobs:
             await obstore.put_async(
                 self._store,
                 name,
-                _exactly(chunks, size),
+                exactly(chunks, size),
                 use_multipart=True,
                 chunk_size=limits.BLOB_PART,
                 max_concurrency=PARTS_AT_ONCE,
             )
         else:
             raise BlobExists("there is a blob of that name")
-
-
-async def _exactly(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
-    """The same chunks. Raises: ValueError where they are not `size` bytes, before the last."""
-    left = size
-    async for chunk in chunks:
-        left -= len(chunk)
-        if left < 0:
-            raise ValueError(f"more than {size} bytes came")
-        yield chunk
-    if left:
-        raise ValueError(f"{left} of {size} bytes did not come")
 
 
 def _at(endpoint: str, where: "S3Config") -> "S3Config":
